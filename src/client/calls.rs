@@ -94,6 +94,22 @@ impl ApiClient {
         self.request_json(&ApiRequest::new("asking for the asset", Method::GET, asset_path(id, "")), notices).await
     }
 
+    /// The open upload of an asset, as the server wrote it, with the bytes that the store has; `None` if there is none.
+    pub async fn find_open_upload_json(&self, asset: &str, notices: &dyn RetryObserver) -> Result<Option<Value>> {
+        let list = ApiRequest::new("asking for the upload", Method::GET, "/v1/uploads")
+            .query("asset", asset)
+            .query("state", "open")
+            .query("limit", "1");
+        let page: Value = self.request_json(&list, notices).await?;
+        let Some(id) = page.pointer("/uploads/0/id").and_then(Value::as_str) else { return Ok(None) };
+        let ask = ApiRequest::new("asking for the upload", Method::GET, upload_path(id, ""));
+        match self.request_json(&ask, notices).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Waits until an asset's state is settled.
     pub async fn wait_until_settled(&self, id: &str, notices: &dyn RetryObserver) -> Result<ApiAsset> {
         let wait = format!("{}s", ASSET_POLL_WAIT.as_secs());

@@ -10,6 +10,7 @@ pub mod access;
 pub mod append;
 pub mod archive;
 pub mod asset;
+pub mod asset_order;
 pub mod audit;
 pub mod backoff;
 pub mod checksum;

@@ -139,7 +139,7 @@ impl Engine {
         let events = Arc::new(EventEngine::new(&ports));
         let webhooks = Arc::new(WebhookEngine::new(&ports, events.clone()));
         let uploads = Arc::new(UploadEngine::new(&ports, tenants.clone()));
-        let assets = Arc::new(AssetEngine::new(&ports, uploads.clone()));
+        let assets = Arc::new(AssetEngine::new(&ports, tenants.clone(), uploads.clone()));
         let delivery = Arc::new(DeliveryEngine::new(&ports, tenants.clone(), assets.clone()));
         let append = AppendEngine::new(&ports, uploads.clone(), assets.clone());
         let processing = Arc::new(ProcessingEngine::new(&ports, tenants.clone(), assets.clone()));

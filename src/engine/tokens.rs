@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::domain::asset_order::{AssetPosition, SortKey};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, GrantId, JobId, TenantId, UploadId};
 use crate::domain::key::KeySecret;
@@ -126,19 +127,50 @@ impl TokenSigner {
         self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, TokenKind::KeySecret, salt)))
     }
 
-    /// Issues a cursor into a tenant's assets.
+    /// Issues a cursor into a list of a tenant's assets; `None`: of all tenants' assets.
     #[must_use]
-    pub fn cursor(&self, tenant: TenantId, after: AssetId) -> String {
-        self.sign(TokenKind::Cursor, &[&tenant.0.as_bytes()[..], after.0.as_bytes()].concat())
+    pub fn cursor(&self, tenant: Option<TenantId>, after: &AssetPosition) -> String {
+        let mut body = [cursor_owner(tenant).as_bytes(), &after.id.0.as_bytes()[..]].concat();
+        match &after.key {
+            SortKey::Created => {}
+            SortKey::Name(name) => {
+                body.push(CURSOR_BY_NAME);
+                body.extend_from_slice(name.as_bytes());
+            }
+            SortKey::Size(size) => {
+                body.push(CURSOR_BY_SIZE);
+                body.extend_from_slice(&size.to_be_bytes());
+            }
+        }
+        self.sign(TokenKind::Cursor, &body)
     }
 
-    /// Position of a cursor, if it is this tenant's.
+    /// Position of a cursor, if it is into a list of the same tenants.
     #[must_use]
-    pub fn open_cursor(&self, tenant: TenantId, token: &str) -> Option<AssetId> {
+    pub fn open_cursor(&self, tenant: Option<TenantId>, token: &str) -> Option<AssetPosition> {
         let body = self.open(TokenKind::Cursor, token)?;
-        let (owner, after) = body.split_at_checked(16)?;
-        (owner == tenant.0.as_bytes()).then(|| Uuid::from_slice(after).ok().map(AssetId))?
+        let (owner, rest) = body.split_at_checked(16)?;
+        let (after, key) = rest.split_at_checked(16)?;
+        if owner != cursor_owner(tenant).as_bytes() {
+            return None;
+        }
+        let key = match key.split_first() {
+            None => SortKey::Created,
+            Some((&CURSOR_BY_NAME, name)) => SortKey::Name(String::from_utf8(name.to_vec()).ok()?),
+            Some((&CURSOR_BY_SIZE, size)) => SortKey::Size(u64::from_be_bytes(size.try_into().ok()?)),
+            Some(_) => return None,
+        };
+        Some(AssetPosition { id: AssetId(Uuid::from_slice(after).ok()?), key })
     }
+}
+
+/// First byte of what a cursor says behind the id.
+const CURSOR_BY_NAME: u8 = 1;
+const CURSOR_BY_SIZE: u8 = 2;
+
+/// Tenant in a cursor; no tenant has the nil UUID.
+fn cursor_owner(tenant: Option<TenantId>) -> Uuid {
+    tenant.map_or(Uuid::nil(), |tenant| tenant.0)
 }
 
 fn mac(key: &Hmac<Sha256>, kind: TokenKind, payload: &[u8]) -> [u8; 32] {
@@ -164,9 +196,13 @@ mod tests {
         let link = GrantId(Uuid::from_u128(2));
         assert_eq!(tokens.open_link(&tokens.link(link)), Some(link));
         let (tenant, asset) = (TenantId(Uuid::from_u128(3)), AssetId(Uuid::from_u128(4)));
-        let cursor = tokens.cursor(tenant, asset);
-        assert_eq!(tokens.open_cursor(tenant, &cursor), Some(asset));
-        assert_eq!(tokens.open_cursor(TenantId(Uuid::from_u128(9)), &cursor), None);
+        for key in [SortKey::Created, SortKey::Name("漢字.txt".to_owned()), SortKey::Size(u64::MAX)] {
+            let position = AssetPosition { id: asset, key };
+            let cursor = tokens.cursor(Some(tenant), &position);
+            assert_eq!(tokens.open_cursor(Some(tenant), &cursor), Some(position));
+            assert_eq!(tokens.open_cursor(Some(TenantId(Uuid::from_u128(9))), &cursor), None);
+            assert_eq!(tokens.open_cursor(None, &cursor), None);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
+use crate::domain::asset_order::{AssetPosition, AssetSort, SortDirection};
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
@@ -96,21 +97,35 @@ pub type ToldOf = Box<dyn FnOnce(u64) -> AuditEntry + Send>;
 /// Result of [`Store`] methods.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// Filter and page of a tenant's assets. Newest first.
+/// Filter, order and page of assets.
 #[derive(Clone, Debug, Default)]
 pub struct AssetQuery {
+    /// Only assets of this tenant; `None`: of all tenants, in the order of creation only.
+    pub tenant: Option<TenantId>,
     /// Only rows in this state.
     pub state: Option<String>,
     /// Only assets with this external id, which the caller chose.
     pub external_id: Option<String>,
     /// Only assets created at this time or later.
     pub created_after: Option<Timestamp>,
+    /// Only assets created before this time.
+    pub created_before: Option<Timestamp>,
+    /// Only assets of at least so many bytes.
+    pub size_from: Option<u64>,
+    /// Only assets of at most so many bytes.
+    pub size_to: Option<u64>,
+    /// Only assets whose name contains this text, in any case.
+    pub name: Option<String>,
     /// Only assets with this detected type, or with this declared type while none is detected.
     pub content_type: Option<String>,
     /// Only assets whose metadata has all these names and values.
     pub metadata: Vec<(String, String)>,
-    /// Cursor: the last asset of the previous page. The page holds older assets.
-    pub after: Option<AssetId>,
+    /// Property by which the list is ordered.
+    pub sort: AssetSort,
+    /// Direction of the order.
+    pub direction: SortDirection,
+    /// Cursor: the last asset of the previous page, in the same order.
+    pub after: Option<AssetPosition>,
     /// Maximum number of rows.
     pub limit: u32,
 }
@@ -155,10 +170,10 @@ pub struct LinkQuery {
 /// A page of assets.
 #[derive(Clone, Debug)]
 pub struct AssetPage {
-    /// Assets, newest first. A page may be shorter than the limit, or empty, although more follow.
+    /// Assets in the order of the query. A page may be shorter than the limit, or empty, although more follow.
     pub assets: Vec<Asset>,
     /// Cursor of the next page; `None` at the end.
-    pub next: Option<AssetId>,
+    pub next: Option<AssetPosition>,
 }
 
 /// Reads and writes rows. Methods that write say "Writes:"; each call is a transaction.
@@ -216,8 +231,8 @@ pub trait Store: WebhookStore + TenancyStore + OperationStore {
     fn asset_generation(&self, id: AssetId) -> Option<u64>;
     /// Assets by their ids, in no particular order; unknown ids are left out.
     async fn find_assets(&self, ids: &[AssetId]) -> Result<Vec<Asset>>;
-    /// A page of a tenant's assets. The time per page does not depend on the number of rows.
-    async fn list_assets(&self, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage>;
+    /// A page of assets. The time per page does not depend on the number of rows.
+    async fn list_assets(&self, query: &AssetQuery) -> Result<AssetPage>;
     /// Assets whose object is due for removal from the object store, most overdue first.
     async fn list_assets_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
 

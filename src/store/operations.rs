@@ -16,6 +16,8 @@ use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 pub struct UploadQuery {
     /// Only uploads of this tenant; `None`: of all tenants.
     pub tenant: Option<TenantId>,
+    /// Only uploads of this asset.
+    pub asset: Option<AssetId>,
     /// Only uploads in this state.
     pub state: Option<UploadState>,
     /// Only uploads that this key created.

@@ -42,6 +42,10 @@ const CLAIM: &str = "\
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
+/// Name as lists are ordered by it: compared byte by byte, whatever the locale.
+const NAME_KEY: &str = "name COLLATE \"C\"";
+/// The planner chooses between the index of `lower(name)` and the order of the list.
+const COUNT_NAMES: Option<&str> = None;
 /// Adds up the differences that transactions have noted beside the sums of assets.
 const SETTLE_TOTALS: Option<&str> = Some(
     "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes), \

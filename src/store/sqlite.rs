@@ -37,6 +37,11 @@ const CLAIM: &str = "\
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
+/// Name as lists are ordered by it: compared byte by byte.
+const NAME_KEY: &str = "name";
+/// Counts names that contain a phrase, up to a bound.
+const COUNT_NAMES: Option<&str> =
+    Some("SELECT count(*) FROM (SELECT 1 FROM asset_name WHERE asset_name MATCH $1 LIMIT $2)");
 /// Triggers keep the sums of assets themselves, in the transaction of the single writer.
 const SETTLE_TOTALS: Option<&str> = None;
 

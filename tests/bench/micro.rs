@@ -180,11 +180,12 @@ async fn page(store: &dyn Store, state: Option<&str>, after: Option<i64>) -> f64
     };
     let query = AssetQuery {
         state: state.map(ToOwned::to_owned),
-        after: after.map(|i| AssetId(id(i))),
+        tenant: Some(TENANT),
+        after: after.map(|i| AssetId(id(i)).into()),
         limit: 5,
         ..AssetQuery::default()
     };
-    typical(|| async { assert_eq!(store.list_assets(TENANT, &query).await.unwrap().assets.len(), 5) }).await
+    typical(|| async { assert_eq!(store.list_assets(&query).await.unwrap().assets.len(), 5) }).await
 }
 
 /// Leasing one job for no time at all, so that as many remain due as before.

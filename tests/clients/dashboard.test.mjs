@@ -154,7 +154,7 @@ test("the dashboard", async (t) => {
     await visit(page, "overview");
     await main.locator("a.tile", { hasText: "Uploads in flight" }).click();
     await settled(page);
-    assert.equal(new URL(page.url()).hash, "#/uploads?state=open");
+    assert.equal(new URL(page.url()).hash, "#/uploads?state=open&tenant=*");
     assert.equal(await main.locator("tbody tr").count(), 1);
     await visit(page, "assets");
     await page.keyboard.press("/");
@@ -184,7 +184,7 @@ test("the dashboard", async (t) => {
 
   await t.test("a rejected asset is found and explained within two clicks", async () => {
     await visit(page, "overview");
-    await page.getByRole("link", { name: "Quarantine" }).click();
+    await page.getByRole("link", { name: "Quarantine", exact: true }).click();
     await main.getByRole("link", { name: /ledger-2026/ }).click();
     await panel.getByText("Upload opened").waitFor();
     assert.match(await panel.innerText(), /The bytes that arrived are not the ones that were declared/);
@@ -194,7 +194,7 @@ test("the dashboard", async (t) => {
 
   await t.test("a dead delivery is found and explained within two clicks", async () => {
     await visit(page, "overview");
-    await page.getByRole("link", { name: "Webhooks" }).click();
+    await page.getByRole("link", { name: "Webhooks", exact: true }).click();
     await main.getByRole("link", { name: new RegExp(DEMO_HOST) }).click();
     await panel.getByRole("heading", { name: "Dead deliveries" }).waitFor();
     assert.match(await panel.innerText(), /1 delivery is dead: the endpoint cannot be reached/);

@@ -63,7 +63,17 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "engine/assets",
-        &["domain", "store", "blob", "crash", SHARED_ENGINE, "engine/audit", "engine/uploads", "engine/assets"],
+        &[
+            "domain",
+            "store",
+            "blob",
+            "crash",
+            SHARED_ENGINE,
+            "engine/audit",
+            "engine/tenants",
+            "engine/uploads",
+            "engine/assets",
+        ],
         &[],
     ),
     (

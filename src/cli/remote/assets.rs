@@ -28,6 +28,24 @@ pub(in crate::cli) struct LsArgs {
     /// Only assets created then or later, like 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     created_after: Option<String>,
+    /// Only assets created before then.
+    #[arg(long, value_name = "TIME")]
+    created_before: Option<String>,
+    /// Only assets with this text anywhere in the name, in any case.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Only assets of at least so many bytes.
+    #[arg(long, value_name = "BYTES")]
+    size_from: Option<String>,
+    /// Only assets of at most so many bytes.
+    #[arg(long, value_name = "BYTES")]
+    size_to: Option<String>,
+    /// Order by created, name or size.
+    #[arg(long, value_name = "WHAT")]
+    sort: Option<String>,
+    /// Direction: asc or desc; by default asc for names, otherwise desc.
+    #[arg(long, value_name = "DIRECTION")]
+    order: Option<String>,
     /// Only assets with this property; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     metadata: Vec<(String, String)>,
@@ -87,6 +105,12 @@ impl LsArgs {
             ("external_id", &self.external_id),
             ("content_type", &self.content_type),
             ("created_after", &self.created_after),
+            ("created_before", &self.created_before),
+            ("name", &self.name),
+            ("size_from", &self.size_from),
+            ("size_to", &self.size_to),
+            ("sort", &self.sort),
+            ("order", &self.order),
         ];
         let given = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
         let metadata = self.metadata.iter().map(|(name, value)| (format!("metadata.{name}"), value.clone()));
@@ -109,8 +133,16 @@ fn row(asset: &Value) -> String {
 impl StatArgs {
     pub(super) async fn run(self) -> Result<()> {
         let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
-        let asset = api.get_asset_json(&self.id, &reporter).await?;
+        let mut asset = api.get_asset_json(&self.id, &reporter).await?;
+        // Bytes are on their way: how far they are is what is asked.
+        let upload = match asset["state"].as_str() {
+            Some("awaiting") => api.find_open_upload_json(&self.id, &reporter).await?,
+            _ => None,
+        };
         if self.server.json {
+            if let (Some(fields), Some(upload)) = (asset.as_object_mut(), upload) {
+                fields.insert("upload".to_owned(), upload);
+            }
             return print_line(&asset.to_string());
         }
         for (name, value) in asset.as_object().into_iter().flatten() {
@@ -124,8 +156,21 @@ impl StatArgs {
             };
             print_line(&format!("{name:22} {value}"))?;
         }
-        Ok(())
+        upload.as_ref().map_or(Ok(()), |upload| print_line(&format!("{:22} {}", "upload", progress(upload))))
     }
+}
+
+/// Progress of an upload in words.
+fn progress(upload: &Value) -> String {
+    let received = upload["received_bytes"].as_u64().unwrap_or(0);
+    let so_far = match upload["size"].as_u64() {
+        Some(size) => {
+            format!("{} of {} ({} %)", format::size(received), format::size(size), format::percent(received, size))
+        }
+        None => format!("{}, the size is not known yet", format::size(received)),
+    };
+    let (id, protocol) = (field(upload, "id"), field(upload, "protocol"));
+    format!("{so_far}, {protocol} upload {id}, expires {}", field(upload, "expires_at"))
 }
 
 impl RmArgs {
@@ -160,6 +205,16 @@ impl RmArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_says_how_far_an_upload_is() {
+        let upload = json!({
+            "id": "01a1", "protocol": "tus", "received_bytes": 512, "size": 2048, "expires_at": "2026-11-21T05:52:48Z",
+        });
+        let expected = "512 B of 2.0 KiB (25 %), tus upload 01a1, expires 2026-11-21T05:52:48Z";
+        assert_eq!(progress(&upload), expected);
+        assert!(progress(&json!({"received_bytes": 1})).starts_with("1 B, the size is not known yet"));
+    }
 
     #[test]
     fn a_row_is_one_line_whatever_the_name() {

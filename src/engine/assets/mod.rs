@@ -9,18 +9,20 @@ use tracing::Instrument as _;
 use crate::blob::BlobStore;
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
+use crate::domain::asset_order::{AssetSort, SortDirection};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
-use crate::domain::ids::AssetId;
+use crate::domain::ids::{AssetId, TenantId};
 use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditTrail, AuditedAct};
 use crate::engine::limits::{MAX_METADATA_BYTES, MAX_STATE_WAIT, check_page_limit};
-use crate::engine::rows::{RowAccess, tenant_of};
+use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
+use crate::engine::tenants::TenantEngine;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::{EnginePorts, Error, Result};
@@ -34,18 +36,34 @@ pub use cdn_purge::PurgeCall;
 /// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;
+/// Longest text that is searched for in names, in bytes.
+const MAX_SEARCH_BYTES: usize = 255;
 /// Most assets of a batch.
 pub(in crate::engine) const MAX_BATCH_IDS: u32 = 1000;
 
 /// Filter and page of a list of assets.
 #[derive(Clone, Debug, Default)]
 pub struct ListAssets {
+    /// Tenant by name or id; `*`: all tenants; `None`: the caller's.
+    pub tenant: Option<String>,
     /// Only assets in this state.
     pub state: Option<String>,
     /// Only assets with this external id.
     pub external_id: Option<String>,
     /// Only assets created at this time or later.
     pub created_after: Option<Timestamp>,
+    /// Only assets created before this time.
+    pub created_before: Option<Timestamp>,
+    /// Only assets of at least so many bytes.
+    pub size_from: Option<u64>,
+    /// Only assets of at most so many bytes.
+    pub size_to: Option<u64>,
+    /// Only assets whose name contains this text, in any case.
+    pub name: Option<String>,
+    /// Property by which the list is ordered.
+    pub sort: AssetSort,
+    /// Direction of the order.
+    pub direction: SortDirection,
     /// Only assets of this media type.
     pub content_type: Option<String>,
     /// Only assets with these texts in their metadata.
@@ -59,7 +77,7 @@ pub struct ListAssets {
 /// A page of assets.
 #[derive(Clone, Debug)]
 pub struct AssetList {
-    /// The assets, newest first.
+    /// The assets, in the order of the list.
     pub assets: Vec<Asset>,
     /// Cursor of the next page; `None` at the end.
     pub next: Option<String>,
@@ -83,12 +101,13 @@ pub struct AssetEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) tenants: Arc<TenantEngine>,
     pub(super) uploads: Arc<UploadEngine>,
 }
 
 impl AssetEngine {
     /// The room, from the engine's ports and the rooms that it uses.
-    pub(super) fn new(ports: &EnginePorts, uploads: Arc<UploadEngine>) -> Self {
+    pub(super) fn new(ports: &EnginePorts, tenants: Arc<TenantEngine>, uploads: Arc<UploadEngine>) -> Self {
         Self {
             store: ports.store.clone(),
             blobs: ports.blobs.clone(),
@@ -96,6 +115,7 @@ impl AssetEngine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            tenants,
             uploads,
         }
     }
@@ -156,35 +176,39 @@ impl AssetEngine {
         Ok(assets)
     }
 
-    /// A page of the tenant's assets.
+    /// A page of assets, of the tenant unless an administrator asks for another.
     #[tracing::instrument(skip_all)]
     pub async fn list_assets(&self, actor: &Actor, list: ListAssets) -> Result<AssetList> {
         may_ask(actor, Action::ListAssets)?;
-        let tenant = tenant_of(actor)?;
-        if let Some(state) = &list.state
-            && !AssetState::NAMES.contains(&state.as_str())
-        {
-            return Err(Error::invalid("state", format!("must be one of {}", AssetState::NAMES.join(", "))));
-        }
+        let tenant = self.tenants.load_listed_tenant(actor, list.tenant.as_deref()).await?;
+        check_list(&list, tenant)?;
         let after = match &list.cursor {
             Some(cursor) => {
-                let known = self.tokens.open_cursor(tenant, cursor);
-                Some(known.ok_or_else(|| Error::invalid("cursor", "must be the cursor of a previous answer"))?)
+                let known = self.tokens.open_cursor(tenant, cursor).filter(|known| known.key.sort() == list.sort);
+                Some(known.ok_or_else(|| {
+                    Error::invalid("cursor", "must be the cursor of a previous answer in the same order")
+                })?)
             }
             None => None,
         };
-        check_page_limit(list.limit)?;
         let query = AssetQuery {
+            tenant,
             state: list.state,
             external_id: list.external_id,
             created_after: list.created_after,
+            created_before: list.created_before,
+            size_from: list.size_from,
+            size_to: list.size_to,
+            name: list.name,
             content_type: list.content_type,
             metadata: list.metadata,
+            sort: list.sort,
+            direction: list.direction,
             after,
             limit: list.limit,
         };
-        let page = self.store.list_assets(tenant, &query).await?;
-        let next = page.next.map(|next| self.tokens.cursor(tenant, next));
+        let page = self.store.list_assets(&query).await?;
+        let next = page.next.map(|next| self.tokens.cursor(tenant, &next));
         Ok(AssetList { assets: page.assets, next })
     }
 
@@ -300,6 +324,25 @@ impl AssetEngine {
             .in_current_span(),
         );
     }
+}
+
+/// Checks the filters of a list, and that an index has its order.
+fn check_list(list: &ListAssets, tenant: Option<TenantId>) -> Result<()> {
+    if let Some(state) = &list.state
+        && !AssetState::NAMES.contains(&state.as_str())
+    {
+        return Err(Error::invalid("state", format!("must be one of {}", AssetState::NAMES.join(", "))));
+    }
+    if tenant.is_none() && list.sort != AssetSort::Created {
+        return Err(Error::invalid("sort", "must be created in a list of all tenants"));
+    }
+    if list.name.as_ref().is_some_and(|text| text.is_empty() || text.len() > MAX_SEARCH_BYTES) {
+        return Err(Error::invalid("name", format!("must be 1 to {MAX_SEARCH_BYTES} bytes of text")));
+    }
+    if [list.size_from, list.size_to].iter().flatten().any(|size| i64::try_from(*size).is_err()) {
+        return Err(Error::invalid("size_from", "size_from and size_to must be below 2^63"));
+    }
+    check_page_limit(list.limit)
 }
 
 fn merge(into: &mut AssetMetadata, changes: AssetMetadata) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::UploadEngine;
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::{Timestamp, before};
-use crate::domain::ids::{KeyId, UploadId};
+use crate::domain::ids::{AssetId, KeyId, UploadId};
 use crate::domain::upload::{UploadProtocol, UploadState};
 use crate::engine::Result;
 use crate::engine::limits::check_page_limit;
@@ -16,6 +16,8 @@ use crate::store::{UploadPage, UploadQuery};
 pub struct ListUploads {
     /// Tenant by name or id; `*`: all tenants; `None`: the caller's.
     pub tenant: Option<String>,
+    /// Only uploads of this asset.
+    pub asset: Option<AssetId>,
     /// Only uploads in this state.
     pub state: Option<UploadState>,
     /// Only uploads that this key created.
@@ -41,6 +43,7 @@ impl UploadEngine {
         check_page_limit(list.limit)?;
         let query = UploadQuery {
             tenant,
+            asset: list.asset,
             state: list.state,
             owner: list.owner,
             protocol: list.protocol,

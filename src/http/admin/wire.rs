@@ -95,6 +95,7 @@ impl ReprocessAssetsBody {
             metadata: self.metadata.into_iter().collect(),
             cursor: self.cursor,
             limit: self.limit.unwrap_or(1000),
+            ..ListAssets::default()
         };
         (list, again)
     }

@@ -161,7 +161,7 @@ pub(super) fn asset_view(asset: &Asset) -> AssetView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AssetPage")]
 pub(super) struct AssetPageView {
-    /// Assets, newest first.
+    /// Assets in the order of the list.
     assets: Vec<AssetView>,
     /// Cursor of the next page; null at the end of the list.
     next: Option<String>,

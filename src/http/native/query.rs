@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::wire::parse_duration_field;
 use crate::domain::asset::AssetState;
+use crate::domain::asset_order::{AssetSort, SortDirection};
 use crate::domain::upload::{UploadProtocol, UploadState};
 use crate::engine::{Error, ListAssets, ListUploads};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
+const SIZE_EXPECTED: &str = "must be a number of bytes";
 const TIME_EXPECTED: &str = "must be a time like 2026-01-31T12:00:00Z";
 
 /// `GET /v1/assets`.
 pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Error> {
     let mut list = ListAssets { limit: DEFAULT_PAGE_LIMIT, ..ListAssets::default() };
+    let mut order = None;
     for (name, value) in query_pairs(query) {
         match name.as_str() {
             "state" => list.state = Some(value),
@@ -21,6 +24,13 @@ pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Erro
             "created_after" => {
                 list.created_after = Some(parse_parameter("created_after", &value, TIME_EXPECTED)?);
             }
+            "created_before" => list.created_before = Some(parse_parameter("created_before", &value, TIME_EXPECTED)?),
+            "size_from" => list.size_from = Some(parse_parameter("size_from", &value, SIZE_EXPECTED)?),
+            "size_to" => list.size_to = Some(parse_parameter("size_to", &value, SIZE_EXPECTED)?),
+            "name" => list.name = Some(value),
+            "sort" => list.sort = parse_name("sort", &value, AssetSort::ALL, AssetSort::name)?,
+            "order" => order = Some(parse_name("order", &value, SortDirection::ALL, SortDirection::name)?),
+            "tenant" => list.tenant = Some(value),
             "cursor" => list.cursor = Some(value),
             "limit" => list.limit = parse_limit(&value)?,
             other => match other.strip_prefix("metadata.") {
@@ -29,6 +39,11 @@ pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Erro
             },
         }
     }
+    // Newest and largest first, names from the beginning.
+    list.direction = order.unwrap_or(match list.sort {
+        AssetSort::Created | AssetSort::Size => SortDirection::Descending,
+        AssetSort::Name => SortDirection::Ascending,
+    });
     Ok(list)
 }
 
@@ -42,6 +57,7 @@ pub(super) fn parse_uploads_query(query: Option<&str>) -> Result<ListUploads, Er
             "protocol" => {
                 list.protocol = Some(parse_name("protocol", &value, UploadProtocol::ALL, UploadProtocol::name)?);
             }
+            "asset" => list.asset = Some(parse_parameter("asset", &value, "must be the id of an asset")?),
             "owner" => list.owner = Some(parse_parameter("owner", &value, "must be the id of a key")?),
             "idle_for" => list.idle_for = Some(parse_duration_field("idle_for", &value)?),
             "created_after" => list.created_after = Some(parse_parameter("created_after", &value, TIME_EXPECTED)?),

@@ -17,13 +17,14 @@ use super::wire::{
 };
 use super::{handlers, link_handlers};
 use crate::domain::asset::AssetState;
+use crate::domain::asset_order::{AssetSort, SortDirection};
 use crate::domain::upload::{UploadProtocol, UploadState};
 use crate::http::chunk_detection::PARTIAL_FILE_CODE;
 use crate::http::openapi::access::{
     CREATE_UPLOAD_ACCESS, DRIVE_UPLOAD_ACCESS, EDIT_ASSET_ACCESS, LINK_ACCESS, LINK_ASSET_ACCESS, PUBLIC_ACCESS,
     READ_TENANT_ACCESS, VIEW_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type, uuid_type};
+use crate::http::openapi::{ApiRoutes, OperationSpec, integer_type, one_of, op, string_type, time_type, uuid_type};
 
 /// Description of `tenant` at lists that administrators may read for other tenants.
 const TENANT_PARAMETER: &str = "Another tenant, by name or id, or `*` for all. For administrators of the tenant \
@@ -91,6 +92,7 @@ fn list_uploads_operation() -> OperationSpec {
              serves looks at 10 000 uploads per page: a page may be short or empty and still have a `next`.",
         )
         .query("state", one_of(UploadState::ALL.map(UploadState::name)).optional(), "Only in this state.")
+        .query("asset", uuid_type().optional(), "Only those of this asset.")
         .query("owner", uuid_type().optional(), "Only those that this key created.")
         .query("protocol", one_of(UploadProtocol::ALL.map(UploadProtocol::name)).optional(), "Only of this protocol.")
         .query(
@@ -200,18 +202,37 @@ pub(super) fn asset_routes() -> ApiRoutes {
 }
 
 fn list_assets_operation() -> OperationSpec {
-    let list =
-        op("A page of assets, newest first").operation_id("listAssets").access(READ_TENANT_ACCESS).paged("cursor");
-    list
-        .description(
-            "The list ends where `next` is null. A filter that no index serves (`content_type`, `metadata.k`) looks at 10 000 \
-             assets per page: a page may be short or empty and still have a `next`.",
-        )
-        .query("state", one_of(AssetState::NAMES).optional(), "Only in this state.")
-        .query("external_id", string_type().optional(), "Only with this id of yours.")
-        .query("created_after", time_type().optional(), "Only those made later.")
-        .query("content_type", string_type().optional(), "Only of this type.")
-        .query("metadata.k", string_type().optional(), "Only with this value of the metadata's member `k`; any name for `k`.")
+    let list = op("A page of assets").operation_id("listAssets").access(READ_TENANT_ACCESS).paged("cursor");
+    list.description(
+        "The list ends where `next` is null. It is ordered by `sort` and then by id: newest first by default. A \
+             cursor goes on in the order in which it was given. A filter that no index serves (`content_type`, \
+             `metadata.k`, text of one or two characters, size or time in another order) looks at 10 000 assets per \
+             page: a page may be short or empty and still have a `next`. A list of all tenants is ordered by creation.",
+    )
+    .query("state", one_of(AssetState::NAMES).optional(), "Only in this state.")
+    .query("external_id", string_type().optional(), "Only with this id of yours.")
+    .query("created_after", time_type().optional(), "Only those made later.")
+    .query("created_before", time_type().optional(), "Only those made earlier.")
+    .query("size_from", integer_type().optional(), "Only those of at least so many bytes.")
+    .query("size_to", integer_type().optional(), "Only those of at most so many bytes.")
+    .query(
+        "name",
+        string_type().length(1, Some(255)).optional(),
+        "Only those with this text anywhere in the name, in any case.",
+    )
+    .query("sort", one_of(AssetSort::ALL.map(AssetSort::name)).optional(), "Order by this; `created` by default.")
+    .query(
+        "order",
+        one_of(SortDirection::ALL.map(SortDirection::name)).optional(),
+        "By default `asc` for names, otherwise `desc`.",
+    )
+    .query("tenant", string_type().optional(), TENANT_PARAMETER)
+    .query("content_type", string_type().optional(), "Only of this type.")
+    .query(
+        "metadata.k",
+        string_type().optional(),
+        "Only with this value of the metadata's member `k`; any name for `k`.",
+    )
 }
 
 pub(super) fn link_routes() -> ApiRoutes {

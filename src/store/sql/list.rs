@@ -1,17 +1,20 @@
 //! Pages of assets by keyset: the first page costs as much as the millionth.
 //!
-//! Filters that no index serves (type, metadata) examine at most [`MAX_SCANNED_ROWS`] rows per page; a page may then be
-//! short or empty and still have a next page. The time per request stays bounded for every query.
+//! Filters that no index serves examine at most [`MAX_SCANNED_ROWS`] rows per page; a page may then be short or empty
+//! and still have a next page. The time per request stays bounded for every query.
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::Db;
-use super::{AssetRow, at, decode, failed};
+use super::{AssetRow, at, decode, failed, names};
+use super::{Db, NAME_KEY};
 use crate::domain::asset::Asset;
+use crate::domain::asset_order::{AssetPosition, AssetSort, SortDirection, SortKey};
+use crate::domain::clock::after;
 use crate::domain::findings::StoredDamage;
-use crate::domain::ids::{AssetId, TenantId, floor};
+use crate::domain::ids::{AssetId, floor};
 use crate::domain::media_alias::synonyms;
 use crate::store::{AssetPage, AssetQuery, Result, StoreError};
+use names::NameSearch;
 
 /// Maximum number of rows that a page examines when no index serves its filter.
 pub(super) const MAX_SCANNED_ROWS: u32 = 10_000;
@@ -45,52 +48,160 @@ pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(Ass
     rows.into_iter().map(decode).collect()
 }
 
-pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage> {
-    let scans = query.content_type.is_some() || !query.metadata.is_empty();
+pub(super) async fn page(pool: &Pool<Db>, query: &AssetQuery) -> Result<AssetPage> {
+    let search = names::search(pool, query.name.as_deref()).await?;
+    let scans = is_scan(query, &search);
     let mut builder = QueryBuilder::<Db>::new(if scans { "SELECT * FROM (" } else { "" });
     builder.push("SELECT * FROM asset");
-    indexed(&mut builder, tenant, query);
+    indexed(&mut builder, query, &search);
     if scans {
         builder.push(" LIMIT ").push_bind(i64::from(MAX_SCANNED_ROWS)).push(") AS scanned WHERE true");
-        unindexed(&mut builder, query);
-        builder.push(" ORDER BY id DESC");
+        unindexed(&mut builder, query, &search);
+        order(&mut builder, query);
     }
     builder.push(" LIMIT ").push_bind(i64::from(query.limit) + 1);
     let rows: Vec<AssetRow> = builder.build_query_as().fetch_all(pool).await.map_err(failed)?;
     let mut assets = decode::<_, Asset>(rows)?;
     let next = if assets.len() > query.limit as usize {
         assets.truncate(query.limit as usize);
-        assets.last().map(|asset| asset.id)
+        assets.last().map(|asset| position(asset, query.sort))
     } else if scans {
-        scan_end(pool, tenant, query).await?
+        scan_end(pool, query, &search).await?
     } else {
         None
     };
     Ok(AssetPage { assets, next })
 }
 
+fn position(asset: &Asset, sort: AssetSort) -> AssetPosition {
+    let key = match sort {
+        AssetSort::Created => SortKey::Created,
+        AssetSort::Name => SortKey::Name(asset.name.as_str().to_owned()),
+        AssetSort::Size => SortKey::Size(asset.size),
+    };
+    AssetPosition { id: asset.id, key }
+}
+
+/// True if some filter examines each row.
+fn is_scan(query: &AssetQuery, search: &NameSearch) -> bool {
+    let created = query.created_after.is_some() || query.created_before.is_some();
+    let sized = query.size_from.is_some() || query.size_to.is_some();
+    query.content_type.is_some()
+        || !query.metadata.is_empty()
+        || matches!(search, NameSearch::EachRow(_))
+        || (query.state.is_some() && !state_is_indexed(query))
+        || (created && query.sort != AssetSort::Created)
+        || (sized && query.sort != AssetSort::Size)
+}
+
+/// True if the index of states serves this query: it has its rows in the order of creation, by tenant.
+fn state_is_indexed(query: &AssetQuery) -> bool {
+    query.sort == AssetSort::Created && query.tenant.is_some()
+}
+
+/// Column by which a list is ordered before the id, in the words of the index.
+fn sort_column(sort: AssetSort) -> Option<&'static str> {
+    match sort {
+        AssetSort::Created => None,
+        AssetSort::Name => Some(NAME_KEY),
+        AssetSort::Size => Some("size"),
+    }
+}
+
+fn order(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
+    let direction = match query.direction {
+        SortDirection::Ascending => "ASC",
+        SortDirection::Descending => "DESC",
+    };
+    builder.push(" ORDER BY ");
+    if let Some(column) = sort_column(query.sort) {
+        builder.push(column).push(" ").push(direction).push(", ");
+    }
+    builder.push("id ").push(direction);
+}
+
 /// Adds the conditions that an index serves.
-fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery) {
-    builder.push(" WHERE partial = 0 AND tenant_id = ").push_bind(tenant.0);
-    if let Some(state) = &query.state {
+fn indexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery, search: &NameSearch) {
+    builder.push(" WHERE partial = 0");
+    if let Some(tenant) = query.tenant {
+        builder.push(" AND tenant_id = ").push_bind(tenant.0);
+    }
+    if let Some(state) = query.state.as_ref().filter(|_| state_is_indexed(query)) {
         builder.push(" AND state = ").push_bind(state.clone());
     }
     if let Some(external_id) = &query.external_id {
         builder.push(" AND external_id = ").push_bind(external_id.clone());
     }
+    names::indexed(builder, search);
+    match query.sort {
+        AssetSort::Created => created(builder, query, true),
+        AssetSort::Size => sized(builder, query),
+        AssetSort::Name => {}
+    }
+    if let Some(position) = &query.after {
+        behind(builder, query, position);
+    }
+    order(builder, query);
+}
+
+/// Adds the condition that a row is behind a position.
+fn behind(builder: &mut QueryBuilder<Db>, query: &AssetQuery, position: &AssetPosition) {
+    let sign = match query.direction {
+        SortDirection::Ascending => " > ",
+        SortDirection::Descending => " < ",
+    };
+    let Some(column) = sort_column(query.sort) else {
+        builder.push(" AND id").push(sign).push_bind(position.id.0);
+        return;
+    };
+    builder.push(" AND (").push(column).push(", id)").push(sign).push("(");
+    match &position.key {
+        SortKey::Name(name) => builder.push_bind(name.clone()),
+        SortKey::Size(size) => builder.push_bind(size.cast_signed()),
+        // The engine refuses a position of another order.
+        SortKey::Created => builder.push("NULL"),
+    };
+    builder.push(", ").push_bind(position.id.0).push(")");
+}
+
+/// Adds the bounds of the time of creation. With `by_id` also those that the order of ids implies: ids contain their
+/// milliseconds, so the index of ids serves this too; the column decides within the millisecond.
+fn created(builder: &mut QueryBuilder<Db>, query: &AssetQuery, by_id: bool) {
     if let Some(time) = query.created_after {
-        // Ids contain their milliseconds, so the id index serves this too; the column decides within the last
-        // millisecond.
-        builder.push(" AND id >= ").push_bind(floor(time)).push(" AND created_at >= ").push_bind(at(time));
+        if by_id {
+            builder.push(" AND id >= ").push_bind(floor(time));
+        }
+        builder.push(" AND created_at >= ").push_bind(at(time));
     }
-    if let Some(after) = query.after {
-        builder.push(" AND id < ").push_bind(after.0);
+    if let Some(time) = query.created_before {
+        if by_id {
+            builder.push(" AND id < ").push_bind(floor(after(time, std::time::Duration::from_millis(1))));
+        }
+        builder.push(" AND created_at < ").push_bind(at(time));
     }
-    builder.push(" ORDER BY id DESC");
+}
+
+fn sized(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
+    if let Some(least) = query.size_from {
+        builder.push(" AND size >= ").push_bind(least.cast_signed());
+    }
+    if let Some(most) = query.size_to {
+        builder.push(" AND size <= ").push_bind(most.cast_signed());
+    }
 }
 
 /// Adds the conditions that examine each row.
-fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
+fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery, search: &NameSearch) {
+    if let Some(state) = query.state.as_ref().filter(|_| !state_is_indexed(query)) {
+        builder.push(" AND state = ").push_bind(state.clone());
+    }
+    if query.sort != AssetSort::Created {
+        created(builder, query, false);
+    }
+    if query.sort != AssetSort::Size {
+        sized(builder, query);
+    }
+    names::unindexed(builder, search);
     if let Some(content_type) = &query.content_type {
         builder.push(" AND coalesce(detected_type, media_type) IN (");
         let mut names = builder.separated(", ");
@@ -105,10 +216,17 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
 }
 
 /// Last row of a scan that stopped at [`MAX_SCANNED_ROWS`]; `None` if it examined every row.
-async fn scan_end(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<Option<AssetId>> {
-    let mut builder = QueryBuilder::<Db>::new("SELECT id FROM asset");
-    indexed(&mut builder, tenant, query);
+async fn scan_end(pool: &Pool<Db>, query: &AssetQuery, search: &NameSearch) -> Result<Option<AssetPosition>> {
+    let mut builder = QueryBuilder::<Db>::new("SELECT id, name, size FROM asset");
+    indexed(&mut builder, query, search);
     builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(MAX_SCANNED_ROWS) - 1);
-    let id: Option<uuid::Uuid> = builder.build_query_scalar().fetch_optional(pool).await.map_err(failed)?;
-    Ok(id.map(AssetId))
+    let row: Option<(uuid::Uuid, String, i64)> = builder.build_query_as().fetch_optional(pool).await.map_err(failed)?;
+    Ok(row.map(|(id, name, size)| {
+        let key = match query.sort {
+            AssetSort::Created => SortKey::Created,
+            AssetSort::Name => SortKey::Name(name),
+            AssetSort::Size => SortKey::Size(size.cast_unsigned()),
+        };
+        AssetPosition { id: AssetId(id), key }
+    }))
 }

@@ -9,8 +9,8 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BEGIN, CLAIM, Db, GROUP_EVERYTHING, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NOW, QUICK_CHECK, SETTLE_TOTALS,
-    trouble_of,
+    BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NOW,
+    QUICK_CHECK, SETTLE_TOTALS, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::store::rows::{
@@ -28,6 +28,7 @@ mod jobs;
 mod keys;
 mod links;
 mod list;
+mod names;
 mod operations;
 mod port;
 mod rollup;

@@ -144,9 +144,9 @@ impl Store for SqlStore {
         list::by_id(&self.read, ids).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
-    async fn list_assets(&self, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage> {
-        list::page(&self.read, tenant, query).await
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_assets(&self, query: &AssetQuery) -> Result<AssetPage> {
+        list::page(&self.read, query).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -53,6 +53,9 @@ fn indexed(builder: &mut QueryBuilder<Db>, query: &UploadQuery) {
     if let Some(tenant) = query.tenant {
         builder.push(" AND tenant_id = ").push_bind(tenant.0);
     }
+    if let Some(asset) = query.asset {
+        builder.push(" AND asset_id = ").push_bind(asset.0);
+    }
     if let Some(time) = query.created_after {
         builder.push(" AND id >= ").push_bind(floor(time)).push(" AND created_at >= ").push_bind(at(time));
     }

@@ -32,6 +32,18 @@ async fn assets_are_listed_looked_at_and_removed() {
     assert_eq!(service.run(["rm", unknown]).await.code, 4);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_under_way_shows_its_progress() {
+    let service = Service::start().await;
+    let wish = serde_json::json!({"filename": "slow.bin", "size": 11, "method": "put"});
+    let opened = service.post("/v1/uploads", &wish).await;
+    let stat = service.ok(["stat", opened["asset"]["id"].as_str().unwrap()]).await;
+    assert!(stat.contains("awaiting") && stat.contains("0 B of 11 B (0 %), native upload"), "{stat}");
+    let listed = service.ok(["ls", "--name", "SLOW", "--sort", "name", "--size-from", "5"]).await;
+    assert!(listed.lines().count() == 1 && listed.contains("slow.bin"), "{listed}");
+    assert_eq!(service.run(["ls", "--sort", "colour"]).await.code, 2);
+}
+
 /// `gantry ls | head -n 1` is no error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_may_stop_reading() {

@@ -48,6 +48,65 @@ on_both_services! {
         "#, a = names["a"], b = b["b"]);
     }
 
+    async fn lists_are_searched_and_ordered(service) {
+        let foreign = service.foreign_key("acme").await;
+        for (name, size) in [("Invoice 1.pdf", 3), ("holiday.jpg", 9), ("invoice 2.pdf", 3)] {
+            transcript!(service, r#"
+                > POST /v1/uploads {"filename": "$name", "size": $size}
+                < 201
+            "#, name = name, size = size);
+            service.advance(Duration::from_millis(1));
+        }
+        transcript!(service, r#"
+            > GET /v1/assets?name=INVOICE
+            < 200 {"assets": [{"filename": "invoice 2.pdf"}, {"filename": "Invoice 1.pdf"}], "next": null}
+            > GET /v1/assets?name=invoice&sort=name
+            < 200 {"assets": [{"filename": "Invoice 1.pdf"}, {"filename": "invoice 2.pdf"}]}
+            > GET /v1/assets?sort=size&order=desc&limit=1
+            < 200 {"assets": [{"filename": "holiday.jpg"}], "next": "$next"}
+            > GET /v1/assets?sort=size&order=desc&limit=1&cursor=$next
+            < 200 {"assets": [{"filename": "invoice 2.pdf"}], "next": "$last"}
+            > GET /v1/assets?sort=size&order=desc&limit=1&cursor=$last
+            < 200 {"assets": [{"filename": "Invoice 1.pdf"}], "next": null}
+            > GET /v1/assets?sort=name&cursor=$next
+            < 422 {"field": "cursor"}
+            > GET /v1/assets?cursor=$next
+            < 422 {"field": "cursor"}
+            > GET /v1/assets?order=asc&limit=1
+            < 200 {"assets": [{"filename": "Invoice 1.pdf", "created_at": "$oldest"}]}
+            > GET /v1/assets?created_before=$oldest
+            < 200 {"assets": []}
+            > GET /v1/assets?size_from=4&size_to=9
+            < 200 {"assets": [{"filename": "holiday.jpg"}]}
+            > GET /v1/assets?size_from=many
+            < 422 {"field": "size_from"}
+            > GET /v1/assets?sort=colour
+            < 422 {"field": "sort"}
+            > GET /v1/assets?order=up
+            < 422 {"field": "order"}
+            > GET /v1/assets?name=
+            < 422 {"field": "name"}
+            > GET /v1/assets?tenant=*&sort=name
+            < 422 {"field": "sort"}
+            @ $foreign
+            > POST /v1/uploads {"filename": "theirs.txt", "size": 1}
+            < 201
+            > GET /v1/assets?tenant=default
+            < 404
+            > GET /v1/assets?tenant=*
+            < 403
+            @ $admin
+            > GET /v1/assets?tenant=*&limit=3
+            < 200 {"assets": [{"filename": "theirs.txt"}, {}, {}], "next": "$all"}
+            > GET /v1/assets?tenant=*&cursor=$all
+            < 200 {"assets": [{"filename": "Invoice 1.pdf"}], "next": null}
+            > GET /v1/assets?cursor=$all
+            < 422 {"field": "cursor"}
+            > GET /v1/assets?tenant=acme&name=theirs
+            < 200 {"assets": [{"filename": "theirs.txt"}]}
+        "#, foreign = foreign);
+    }
+
     async fn many_at_once_with_an_answer_each(service) {
         let names = ready(service, "a.txt", "a").await;
         let foreign = service.foreign_key("other").await;

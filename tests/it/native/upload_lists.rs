@@ -8,6 +8,9 @@ use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_services, transcript};
 
+/// Uploads of one millisecond have no order, and this clock stands.
+const LATER: Duration = Duration::from_millis(1);
+
 /// Nobody works on jobs.
 fn idle() -> Shape {
     Shape { works: false, ..Shape::default() }
@@ -46,8 +49,14 @@ on_both_services! {
             < 200
             > POST /v1/uploads/$one/complete
             < 200 {"id": "$asset"}
+        "#);
+        service.advance(LATER);
+        let two = transcript!(service, r#"
             > POST /v1/uploads {"filename": "two.bin", "size": 20971520, "method": "multipart", "part_size": 5242880}
             < 201 {"upload": {"id": "$two"}}
+        "#);
+        service.advance(LATER);
+        let names = transcript!(service, r#"
             > POST /tus
             | tus-resumable: 1.0.0
             | upload-length: 11
@@ -69,6 +78,8 @@ on_both_services! {
             < 200 {"uploads": [{"id": "$two"}]}
             > GET /v1/uploads?state=completed&owner=$owner
             < 200 {"uploads": [{"id": "$one"}]}
+            > GET /v1/uploads?asset=$asset
+            < 200 {"uploads": [{"id": "$one"}], "next": null}
             > GET /v1/uploads?owner=019aa3c1-0000-7000-8000-000000000001
             < 200 {"uploads": []}
             > GET /v1/uploads?limit=1
@@ -85,7 +96,7 @@ on_both_services! {
             < 422
             > GET /v1/uploads?colour=red
             < 422
-        "#);
+        "#, one = names["one"], asset = names["asset"], two = two["two"]);
         assert_eq!(names["tenant"], service.tenant.to_string());
         for limit in [1, 2, 3, 100] {
             let all = walk(service, &service.admin, &format!("limit={limit}")).await;
@@ -101,6 +112,9 @@ on_both_services! {
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "ours.bin", "size": 5}
             < 201
+        "#);
+        service.advance(LATER);
+        transcript!(service, r#"
             @ $foreign
             > POST /v1/uploads {"filename": "theirs.bin", "size": 5}
             < 201
@@ -132,14 +146,21 @@ on_both_services! {
     }
 
     async fn activity_is_what_the_client_does_and_not_who_looks(service, idle()) {
-        let names = transcript!(service, r#"
+        let parts = transcript!(service, r#"
             > POST /v1/uploads {"filename": "parts.bin", "size": 12582912, "method": "multipart", "part_size": 5242880}
-            < 201 {"upload": {"id": "$parts"}, "multipart": {"urls": [{"url": "$first"}, {}, {}]}}
-            > POST /v1/uploads {"filename": "signed.bin", "size": 12582912, "method": "multipart", "part_size": 5242880}
-            < 201 {"upload": {"id": "$signed"}}
-            > POST /v1/uploads {"filename": "still.bin", "size": 5}
-            < 201 {"upload": {"id": "$still"}}
+            < 201 {"upload": {"id": "$id"}, "multipart": {"urls": [{"url": "$first"}, {}, {}]}}
         "#);
+        service.advance(LATER);
+        let signed = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "signed.bin", "size": 12582912, "method": "multipart", "part_size": 5242880}
+            < 201 {"upload": {"id": "$id"}}
+        "#);
+        service.advance(LATER);
+        let still = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "still.bin", "size": 5}
+            < 201 {"upload": {"id": "$id"}}
+        "#);
+        let (parts, first, signed, still) = (&parts["id"], &parts["first"], &signed["id"], &still["id"]);
         service.advance(Duration::from_secs(600));
         assert_eq!(walk(service, &service.admin, "idle_for=10m").await, ["still.bin", "signed.bin", "parts.bin"]);
         assert!(walk(service, &service.admin, "idle_for=11m").await.is_empty());
@@ -152,7 +173,7 @@ on_both_services! {
             < 200
             > GET /v1/uploads/$parts
             < 200 {"received_bytes": $size}
-        "#, size = PART, first = names["first"], signed = names["signed"], still = names["still"], parts = names["parts"]);
+        "#, size = PART, first = first, signed = signed, still = still, parts = parts);
         eventually("what was noticed is written", async || {
             walk(service, &service.admin, "idle_for=1m").await == ["still.bin"]
         }).await;
@@ -163,14 +184,14 @@ on_both_services! {
         "#, size = PART);
         // Looking on changes nothing.
         service.advance(Duration::from_secs(120));
-        transcript!(service, "> GET /v1/uploads/$parts\n< 200", parts = names["parts"]);
+        transcript!(service, "> GET /v1/uploads/$parts\n< 200", parts = parts);
         assert_eq!(walk(service, &service.admin, "idle_for=2m").await.len(), 3);
         transcript!(service, r#"
             > DELETE /v1/uploads/$still
             < 204
             > GET /v1/uploads?idle_for=0s&state=aborted
             < 200 {"uploads": [{"id": "$still"}]}
-        "#, still = names["still"]);
+        "#, still = still);
         assert_eq!(walk(service, &service.admin, "idle_for=2m").await, ["signed.bin", "parts.bin"]);
     }
 }

@@ -120,7 +120,7 @@ on_both_databases! {
         asset.partial = true;
         db.store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         let whole = created(&*db.store, UploadLength::Known(5)).await;
-        let page = db.store.list_assets(tenant(1), &AssetQuery { limit: 10, ..AssetQuery::default() }).await.unwrap();
+        let page = db.store.list_assets(&AssetQuery { tenant: Some(tenant(1)), limit: 10, ..AssetQuery::default() }).await.unwrap();
         assert_eq!(page.assets.iter().map(|asset| asset.id).collect::<Vec<_>>(), [whole.asset]);
         assert_eq!(db.store.find_asset(asset.id).await.unwrap().unwrap(), asset);
     }

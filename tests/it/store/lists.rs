@@ -1,9 +1,11 @@
 //! Pages: complete, without doubles, and the same rows on both databases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::domain::asset::Asset;
-use gantry::domain::clock::Clock;
+use gantry::domain::asset_order::{AssetSort, SortDirection};
+use gantry::domain::clock::{Clock, after};
 use gantry::domain::ids::AssetId;
 use gantry::domain::key::{ApiKey, KeyScopes};
 use gantry::domain::tenant::Tenant;
@@ -16,9 +18,9 @@ use crate::on_both_databases;
 /// Walks every page and returns the ids in the order in which they came.
 async fn walk(store: &dyn Store, query: AssetQuery) -> Vec<AssetId> {
     let mut seen = Vec::new();
-    let mut query = query;
+    let mut query = AssetQuery { tenant: Some(tenant(1)), ..query };
     loop {
-        let page = store.list_assets(tenant(1), &query).await.unwrap();
+        let page = store.list_assets(&query).await.unwrap();
         assert!(page.assets.len() <= query.limit as usize);
         seen.extend(page.assets.iter().map(|asset| asset.id));
         match page.next {
@@ -26,6 +28,11 @@ async fn walk(store: &dyn Store, query: AssetQuery) -> Vec<AssetId> {
             None => return seen,
         }
     }
+}
+
+/// Assets whose names contain a text.
+async fn walk_names(store: &Arc<dyn Store>, text: String) -> Vec<AssetId> {
+    walk(&**store, AssetQuery { name: Some(text), limit: 2, ..AssetQuery::default() }).await
 }
 
 async fn fill(store: &dyn Store, count: usize, shape: impl Fn(usize, &mut Asset)) -> Vec<Asset> {
@@ -89,6 +96,83 @@ on_both_databases! {
         assert!(walk(&*db.store, recent.clone()).await.is_empty());
         let all = AssetQuery { created_after: Some(made[0].created_at), ..recent };
         assert_eq!(walk(&*db.store, all).await.len(), 4);
+    }
+
+    async fn every_order_pages_completely_with_every_filter(db) {
+        let names = ["b.TXT", "a.txt", "Ünlaut.bin", "a.txt", "100%_done.txt", "c\"quoted\".txt", "漢字ファイル.txt", "b.bin"];
+        let made = fill(&*db.store, names.len(), |i, asset| {
+            asset.name = names[i].parse().unwrap();
+            asset.size = [5, 1, 7, 5, 0, 1 << 40, 5, 3][i];
+            if i % 2 == 0 {
+                asset.metadata.insert("even".to_owned(), json!("yes"));
+            }
+        }).await;
+        let filters = [
+            AssetQuery::default(),
+            AssetQuery { name: Some("TXT".to_owned()), ..AssetQuery::default() },
+            AssetQuery { name: Some("t".to_owned()), ..AssetQuery::default() },
+            AssetQuery { size_from: Some(1), size_to: Some(5), ..AssetQuery::default() },
+            AssetQuery { state: Some("awaiting".to_owned()), name: Some(".txt".to_owned()), ..AssetQuery::default() },
+            AssetQuery { metadata: vec![("even".to_owned(), "yes".to_owned())], size_to: Some(6), ..AssetQuery::default() },
+        ];
+        for (filter, sort, direction) in filters.iter().flat_map(|filter| {
+            AssetSort::ALL.into_iter().flat_map(move |sort| SortDirection::ALL.map(|direction| (filter, sort, direction)))
+        }) {
+            let mut expected: Vec<&Asset> = made.iter().filter(|asset| {
+                let name = asset.name.as_str().to_lowercase();
+                filter.name.as_ref().is_none_or(|text| name.contains(&text.to_lowercase()))
+                    && filter.size_from.is_none_or(|least| asset.size >= least)
+                    && filter.size_to.is_none_or(|most| asset.size <= most)
+                    && (filter.metadata.is_empty() || asset.metadata.contains_key("even"))
+            }).collect();
+            match sort {
+                AssetSort::Created => expected.sort_by_key(|asset| asset.id),
+                AssetSort::Name => expected.sort_by_key(|asset| (asset.name.as_str(), asset.id)),
+                AssetSort::Size => expected.sort_by_key(|asset| (asset.size, asset.id)),
+            }
+            if direction == SortDirection::Descending {
+                expected.reverse();
+            }
+            let expected: Vec<_> = expected.iter().map(|asset| asset.id).collect();
+            for limit in [1, 3, 100] {
+                let query = AssetQuery { sort, direction, limit, ..filter.clone() };
+                assert_eq!(walk(&*db.store, query.clone()).await, expected, "{query:?}");
+            }
+        }
+    }
+
+    async fn text_in_names_is_taken_as_it_is(db) {
+        let names = ["100%_done.txt", "1000done.txt", "c\"quoted\".txt", "漢字ファイル.txt", "back\u{2216}slash.txt", "AND OR NOT"];
+        let made = fill(&*db.store, names.len(), |i, asset| asset.name = names[i].parse().unwrap()).await;
+        let search = |text: &str| walk_names(&db.store, text.to_owned());
+        for (text, found) in [
+            ("100%", vec![0]), ("0%_", vec![0]), ("_", vec![0]), ("%", vec![0]), ("\"quo", vec![2]), ("字フ", vec![3]),
+            ("字ファイ", vec![3]), ("DONE", vec![1, 0]), ("and or", vec![5]), ("or*", vec![]), ("'", vec![]), ("\\", vec![]),
+        ] {
+            let expected: Vec<_> = found.into_iter().map(|i: usize| made[i].id).collect();
+            assert_eq!(search(text).await, expected, "{text}");
+        }
+        // A new name is found, and the old one no more.
+        let mut renamed = db.store.find_asset(made[1].id).await.unwrap().unwrap();
+        renamed.name = "holiday.txt".parse().unwrap();
+        db.store.commit(Tx::new().quiet_asset(&mut renamed)).await.unwrap();
+        assert_eq!(search("holi").await, [renamed.id]);
+        assert!(search("1000").await.is_empty());
+    }
+
+    async fn times_and_tenants_bound_a_list(db) {
+        let made = fill(&*db.store, 2, |_, _| {}).await;
+        db.clock.advance(Duration::from_secs(1));
+        let (foreign, upload) = pair(tenant(2), db.store.now());
+        db.store.commit(Tx::new().create(&mut foreign.clone(), &mut upload.clone())).await.unwrap();
+        let before = |time| AssetQuery { created_before: Some(time), limit: 10, ..AssetQuery::default() };
+        assert!(walk(&*db.store, before(made[0].created_at)).await.is_empty());
+        let later = after(made[0].created_at, Duration::from_micros(1));
+        assert_eq!(walk(&*db.store, before(later)).await, ids(made.iter()));
+        let by_size = AssetQuery { sort: AssetSort::Size, ..before(later) };
+        assert_eq!(walk(&*db.store, by_size).await, ids(made.iter()));
+        let all = AssetQuery { tenant: None, limit: 10, ..AssetQuery::default() };
+        assert_eq!(db.store.list_assets(&all).await.unwrap().assets.len(), 3);
     }
 
     async fn many_at_once(db) {

@@ -310,7 +310,7 @@ pass_on! {
     async fn list_uploads_to_check(&self, now: Timestamp, limit: u32) -> Vec<Upload>;
     async fn find_asset(&self, id: AssetId) -> Option<Asset>;
     async fn find_assets(&self, ids: &[AssetId]) -> Vec<Asset>;
-    async fn list_assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
+    async fn list_assets(&self, query: &AssetQuery) -> AssetPage;
     async fn list_assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
     async fn list_damaged_assets(&self, limit: u32) -> Vec<(AssetId, StoredDamage)>;
     async fn list_events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
