@@ -9,7 +9,8 @@ const STALLED_FOR = "10m";
 
 export async function readNumbers({ api, rights }) {
   const optional = (promise) => promise.catch(() => null);
-  const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, ...parameters }));
+  const tenant = rights.operator ? "*" : undefined;
+  const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, tenant, ...parameters }));
   const from = new Date(Math.floor(Date.now() / HOUR) * HOUR - (2 * HOURS - 1) * HOUR).toISOString();
   const [newest, open, stalled, stats, queues, alarms, overview] = await Promise.all([
     api.get("/v1/assets", { limit: 8 }).then((page) => page.assets),
@@ -62,11 +63,11 @@ function changeOf({ sum, before }) {
 
 function tilesOf({ lists, hours, queues, overview }) {
   const inFlight = overview?.uploads_in_flight ?? lists.open?.number;
-  const still = overview?.uploads_stalled ?? lists.stalled?.number;
+  const still = lists.stalled?.number;
   const tenant = overview ? { tenant: "*" } : {};
   const tiles = [
     { label: "Uploads in flight", value: overview ? shortCount(inFlight) : lists.open?.text ?? "–", to: ["uploads", { state: "open", ...tenant }], note: overview ? "in all tenants" : "open now" },
-    { label: "Stand still", value: overview ? shortCount(still) : lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
+    { label: "Stand still", value: lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
   ];
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));
@@ -78,7 +79,7 @@ function dayTiles({ sums, ready, rejected, failed, bytes: stored }) {
   const ended = sums.ready.sum + sums.rejected.sum + sums.failed.sum;
   const finished = ready.map((value, at) => value + rejected[at] + failed[at]);
   return [
-    { label: "Success rate, 24 h", value: percent(sums.ready.sum, ended), note: `${count(sums.rejected.sum + sums.failed.sum)} of ${count(ended)} did not get ready`, series: finished,
+    { label: "Success rate, 24 h", value: percent(sums.ready.sum, ended), note: ended ? `${count(sums.rejected.sum + sums.failed.sum)} of ${count(ended)} did not get ready` : "counted once a minute", series: finished,
       to: ["failures", {}], tone: ended && sums.ready.sum / ended < 0.9 ? "warning" : null },
     { label: "Stored, 24 h", value: bytes(sums.stored.sum), change: changeOf(sums.stored), note: sums.stored.before ? "" : "by all files that arrived", series: stored, to: ["assets", {}] },
   ];
