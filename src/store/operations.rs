@@ -112,6 +112,9 @@ pub trait OperationStore: Send + Sync {
     async fn list_asset_totals(&self) -> Result<Vec<AssetTotal>>;
     /// Writes: adds up what transactions have noted for the sums of assets. The sums say the same before and after.
     async fn settle_asset_totals(&self) -> Result<()>;
+    /// Writes: adds names of new assets to the index in which text is searched, at most so many batches. True if it has
+    /// all of them then.
+    async fn index_asset_names(&self, batches: u32) -> Result<bool>;
     /// A tenant's job by its id; `None` for `tenant`: of any tenant.
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>>;
     /// Ids of jobs of this kind in this state, oldest first.

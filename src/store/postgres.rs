@@ -46,6 +46,9 @@ const CLAIM: &str = "\
 const NAME_KEY: &str = "name COLLATE \"C\"";
 /// The planner chooses between the index of `lower(name)` and the order of the list.
 const COUNT_NAMES: Option<&str> = None;
+/// The index of names has all of them.
+const NAMES_OWED: Option<&str> = None;
+const INDEX_NAMES: &str = "";
 /// Adds up the differences that transactions have noted beside the sums of assets.
 const SETTLE_TOTALS: Option<&str> = Some(
     "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes), \

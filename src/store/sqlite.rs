@@ -42,6 +42,15 @@ const NAME_KEY: &str = "name";
 /// Counts names that contain a phrase, up to a bound.
 const COUNT_NAMES: Option<&str> =
     Some("SELECT count(*) FROM (SELECT 1 FROM asset_name WHERE asset_name MATCH $1 LIMIT $2)");
+/// True if the index of names does not have all of them.
+const NAMES_OWED: Option<&str> = Some(
+    "SELECT EXISTS (SELECT 1 FROM asset_name_row \
+     WHERE row > coalesce((SELECT rowid FROM asset_name ORDER BY rowid DESC LIMIT 1), 0))",
+);
+/// Adds the next names to the index, at most so many.
+const INDEX_NAMES: &str = "INSERT INTO asset_name (rowid, name) \
+     SELECT row, name FROM asset_name_row JOIN asset ON asset.id = asset_id \
+     WHERE row > coalesce((SELECT rowid FROM asset_name ORDER BY rowid DESC LIMIT 1), 0) ORDER BY row LIMIT $1";
 /// Triggers keep the sums of assets themselves, in the transaction of the single writer.
 const SETTLE_TOTALS: Option<&str> = None;
 

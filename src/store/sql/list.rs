@@ -48,8 +48,9 @@ pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(Ass
     rows.into_iter().map(decode).collect()
 }
 
-pub(super) async fn page(pool: &Pool<Db>, query: &AssetQuery) -> Result<AssetPage> {
-    let search = names::search(pool, query.name.as_deref()).await?;
+/// A page of assets. `complete`: the index of names has all names.
+pub(super) async fn page(pool: &Pool<Db>, query: &AssetQuery, complete: bool) -> Result<AssetPage> {
+    let search = names::search(pool, query.name.as_deref(), complete).await?;
     let scans = is_scan(query, &search);
     let mut builder = QueryBuilder::<Db>::new(if scans { "SELECT * FROM (" } else { "" });
     builder.push("SELECT * FROM asset");

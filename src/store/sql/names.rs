@@ -3,16 +3,21 @@
 //! Both databases have an index of trigrams: SQLite by FTS5, PostgreSQL by the extension pg_trgm, if it could be created;
 //! without it, a search reads the tenant's names. Text of fewer than three characters has no trigram and examines each
 //! row of a page, as does, on SQLite, text that very many names contain: then the first rows already hold a page.
+//!
+//! SQLite's index follows the assets: names are added by the chore rollup, and by a search before it looks.
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::{COUNT_NAMES, Db, failed};
+use super::{COUNT_NAMES, Db, INDEX_NAMES, NAMES_OWED, failed};
 use crate::store::Result;
 
 /// Characters of a trigram.
 const TRIGRAM_CHARS: usize = 3;
 /// Names that the index may return for its answer to be used; counted before.
 const MAX_INDEXED_NAMES: i64 = 5_000;
+
+/// Names that are added to the index in a transaction.
+const NAMES_PER_WRITE: i64 = 1_000;
 
 /// The way to find names with a text.
 pub(super) enum NameSearch {
@@ -26,11 +31,22 @@ pub(super) enum NameSearch {
     EachRow(String),
 }
 
-/// The way to find names that contain `text`.
-pub(super) async fn search(pool: &Pool<Db>, text: Option<&str>) -> Result<NameSearch> {
+/// True if the index has all names.
+pub(super) async fn is_complete(pool: &Pool<Db>) -> Result<bool> {
+    let Some(owed) = NAMES_OWED else { return Ok(true) };
+    Ok(!sqlx::query_scalar::<_, bool>(owed).fetch_one(pool).await.map_err(failed)?)
+}
+
+/// Adds the next names to the index.
+pub(super) async fn index_next(pool: &Pool<Db>) -> Result<()> {
+    sqlx::query(INDEX_NAMES).bind(NAMES_PER_WRITE).execute(pool).await.map(|_| ()).map_err(failed)
+}
+
+/// The way to find names that contain `text`. `complete`: the index has all names.
+pub(super) async fn search(pool: &Pool<Db>, text: Option<&str>, complete: bool) -> Result<NameSearch> {
     let Some(text) = text else { return Ok(NameSearch::All) };
     let pattern = like_pattern(text);
-    if text.chars().count() < TRIGRAM_CHARS {
+    if !complete || text.chars().count() < TRIGRAM_CHARS {
         return Ok(NameSearch::EachRow(pattern));
     }
     let Some(count) = COUNT_NAMES else { return Ok(NameSearch::ByPattern(pattern)) };

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, uploads};
+use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, names, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
@@ -55,6 +55,17 @@ impl OperationStore for SqlStore {
             sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed)
         };
         self.run_detached(settle).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn index_asset_names(&self, batches: u32) -> Result<bool> {
+        for _ in 0..batches {
+            if names::is_complete(&self.read).await? {
+                return Ok(true);
+            }
+            self.run_detached(|pool| async move { names::index_next(&pool).await }).await?;
+        }
+        names::is_complete(&self.read).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(job = %id))]

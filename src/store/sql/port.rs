@@ -16,11 +16,14 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 use crate::store::rows::{AssetRow, EventRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at};
 use crate::store::{
-    AssetPage, AssetQuery, DiskReserve, IdempotencyRecord, JobQuery, LinkQuery, LinksOf, Result, Store, StoreError,
-    ToldOf, Tx,
+    AssetPage, AssetQuery, DiskReserve, IdempotencyRecord, JobQuery, LinkQuery, LinksOf, OperationStore as _, Result,
+    Store, StoreError, ToldOf, Tx,
 };
 use async_trait::async_trait;
 use std::time::Duration;
+
+/// Batches of names that a search adds to the index before it looks.
+const NAME_BATCHES_PER_SEARCH: u32 = 5;
 
 #[async_trait]
 impl Store for SqlStore {
@@ -146,7 +149,9 @@ impl Store for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn list_assets(&self, query: &AssetQuery) -> Result<AssetPage> {
-        list::page(&self.read, query).await
+        // A search that cannot wait for the index reads the names themselves.
+        let complete = query.name.is_none() || self.index_asset_names(NAME_BATCHES_PER_SEARCH).await.unwrap_or(false);
+        list::page(&self.read, query, complete).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -29,6 +29,7 @@ pass_on_operations! {
     async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> UploadCount;
     async fn list_asset_totals(&self) -> Vec<AssetTotal>;
     async fn settle_asset_totals(&self) -> ();
+    async fn index_asset_names(&self, batches: u32) -> bool;
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Option<JobEntry>;
     async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Vec<JobId>;
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
