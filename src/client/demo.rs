@@ -105,7 +105,9 @@ impl DemoInstance {
         let opened = self.open_upload("field-recording-2026.wav", STUCK_BYTES, "audio/wav", wish).await?;
         let first = opened.multipart.as_ref().and_then(|plan| plan.urls.first());
         let first = first.ok_or_else(|| Error::Other("the server's answer holds no URL of a part".into()))?;
-        self.send_part(&first.target).await
+        self.send_part(&first.target).await?;
+        // Asking for the upload has the service ask the store: from now on it knows of the part.
+        self.api.get_upload(&opened.upload.id, &self.reporter).await.map(|_| ())
     }
 
     async fn send_part(&self, target: &ApiSignedUrl) -> Result<()> {

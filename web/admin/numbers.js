@@ -9,23 +9,25 @@ const STALLED_FOR = "10m";
 
 export async function readNumbers({ api, rights }) {
   const optional = (promise) => promise.catch(() => null);
-  const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, ...parameters }));
+  const tenant = rights.operator ? "*" : undefined;
+  const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, tenant, ...parameters }).then((page) => ({ rows: page.uploads, next: page.next })));
   const from = new Date(Math.floor(Date.now() / HOUR) * HOUR - (2 * HOURS - 1) * HOUR).toISOString();
-  const [newest, open, stalled, stats, queues, alarms, overview] = await Promise.all([
+  const rejected = optional(api.get("/v1/assets", { state: "rejected", limit: COUNTED }).then(({ assets, next }) => ({ rows: assets, next })));
+  const [newest, open, stalled, refused, stats, queues, alarms, overview] = await Promise.all([
     api.get("/v1/assets", { limit: 8 }).then((page) => page.assets),
-    uploads(), uploads({ idle_for: STALLED_FOR }),
+    uploads(), uploads({ idle_for: STALLED_FOR }), rejected,
     rights.admin ? optional(api.get("/v1/admin/stats", { from })) : null,
     rights.admin ? optional(api.get("/v1/admin/queues")) : null,
     rights.operator ? optional(api.get("/v1/admin/alarms")) : null,
     rights.operator ? optional(api.get("/v1/admin/overview")) : null,
   ]);
   const hours = stats && byHour(stats.hours, overview?.minutes ?? []);
-  const lists = { open: sizeOf(open), stalled: sizeOf(stalled) };
+  const lists = { open: sizeOf(open), stalled: sizeOf(stalled), rejected: sizeOf(refused) };
   return { newest, alarms: alarms?.alarms, hours, minutes: overview && byMinute(overview), tiles: tilesOf({ lists, hours, queues: queues?.queues, overview }) };
 }
 
 /** How many a page has: a text, because there may be more than were asked for. */
-const sizeOf = (page) => page && { number: page.uploads.length, text: `${count(page.uploads.length)}${page.next ? "+" : ""}` };
+const sizeOf = (page) => page && { number: page.rows.length, text: `${count(page.rows.length)}${page.next ? "+" : ""}` };
 
 /** Events of the last day by hour, and sums of the day before. Of the hour that runs, this node may know more than was counted yet. */
 function byHour(rows, minutes) {
@@ -62,12 +64,13 @@ function changeOf({ sum, before }) {
 
 function tilesOf({ lists, hours, queues, overview }) {
   const inFlight = overview?.uploads_in_flight ?? lists.open?.number;
-  const still = overview?.uploads_stalled ?? lists.stalled?.number;
+  const still = lists.stalled?.number;
   const tenant = overview ? { tenant: "*" } : {};
   const tiles = [
     { label: "Uploads in flight", value: overview ? shortCount(inFlight) : lists.open?.text ?? "–", to: ["uploads", { state: "open", ...tenant }], note: overview ? "in all tenants" : "open now" },
-    { label: "Stand still", value: overview ? shortCount(still) : lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
+    { label: "Stand still", value: lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
   ];
+  tiles.push({ label: "In quarantine", value: lists.rejected?.text ?? "–", note: "rejected assets", to: ["quarantine", {}], tone: lists.rejected?.number ? "warning" : null });
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));
   if (overview?.storage) tiles.push(...storageTiles(overview));
@@ -78,7 +81,7 @@ function dayTiles({ sums, ready, rejected, failed, bytes: stored }) {
   const ended = sums.ready.sum + sums.rejected.sum + sums.failed.sum;
   const finished = ready.map((value, at) => value + rejected[at] + failed[at]);
   return [
-    { label: "Success rate, 24 h", value: percent(sums.ready.sum, ended), note: `${count(sums.rejected.sum + sums.failed.sum)} of ${count(ended)} did not get ready`, series: finished,
+    { label: "Success rate, 24 h", value: percent(sums.ready.sum, ended), note: ended ? `${count(sums.rejected.sum + sums.failed.sum)} of ${count(ended)} did not get ready` : "counted once a minute", series: finished,
       to: ["failures", {}], tone: ended && sums.ready.sum / ended < 0.9 ? "warning" : null },
     { label: "Stored, 24 h", value: bytes(sums.stored.sum), change: changeOf(sums.stored), note: sums.stored.before ? "" : "by all files that arrived", series: stored, to: ["assets", {}] },
   ];

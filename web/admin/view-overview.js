@@ -7,7 +7,7 @@ import { problemBox, state } from "./pieces.js";
 import { href, openHref } from "./router.js";
 import { readNumbers } from "./numbers.js";
 
-const STALLED = ["uploads", { state: "open", idle_for: "10m", tenant: "*" }];
+const STALLED = ["uploads", { state: "open", idle_for: "1h", tenant: "*" }];
 /** Where the rows behind an alarm are; of others the assets. */
 const ALARM_VIEWS = {
   dead_letters: ["dead", {}], jobs_late: ["queues", { state: "ready" }], paused: ["queues", {}], uploads_stalled: STALLED, database_damaged: ["system", {}],
