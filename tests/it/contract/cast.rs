@@ -88,6 +88,7 @@ impl<'a> Cast<'a> {
         let grant = if path.starts_with("/d/") { self.find("grant") } else { token.map(ToOwned::to_owned) };
         let name = if path.contains("chores") { "sweep" } else { "photos" };
         let short_lived = if operation.method == "delete" { "short-lived" } else { name };
+        let file = if path.contains("/admin/{file}") { "main.js" } else { "app.js" };
         let words = [
             ("{id}", id.as_str()),
             ("{grant}", grant.as_deref().unwrap_or("nobody")),
@@ -95,7 +96,7 @@ impl<'a> Cast<'a> {
             ("{key}", things.asset.as_str()),
             ("{kind}", "process"),
             ("{name}", short_lived),
-            ("{file}", "app.js"),
+            ("{file}", file),
             ("{module}", "core/uploader.js"),
             ("{guide}", "errors"),
             ("{version}", "0"),
