@@ -70,4 +70,3 @@ CREATE TABLE job_attempt (
     PRIMARY KEY (job_id, attempt)
 );
 CREATE INDEX job_attempt_ended ON job_attempt (ended_at);
-CREATE INDEX job_attempt_subject ON job_attempt (subject_id);

@@ -50,4 +50,3 @@ CREATE TABLE job_attempt (
     PRIMARY KEY (job_id, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX job_attempt_ended ON job_attempt (ended_at);
-CREATE INDEX job_attempt_subject ON job_attempt (subject_id);

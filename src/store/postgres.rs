@@ -109,7 +109,7 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 /// # Errors
 /// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    migrate(url).await?;
+    Box::pin(migrate(url)).await?;
     let writers = (options.connections / 2).max(1);
     let write = pool(url, writers).await?;
     let read = pool(url, (options.connections - writers).max(1)).await?;

@@ -94,7 +94,7 @@ pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, 
 
 /// Like [`open`], but refuses new rows with [`StoreError::Full`] while fewer than `reserve` bytes are free on the disk.
 pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64) -> Result<Arc<dyn Store>, OpenError> {
-    migrate(file).await?;
+    Box::pin(migrate(file)).await?;
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     let place = file.display().to_string();
     let failed = |error| OpenError::of(&place, &error);

@@ -32,7 +32,7 @@ pub(super) enum RemoteCommand {
     #[command(after_help = get::HELP)]
     Get(get::GetArgs),
     /// List assets, newest first.
-    Ls(assets::LsArgs),
+    Ls(Box<assets::LsArgs>),
     /// Show all about an asset.
     Stat(assets::StatArgs),
     /// Delete assets.

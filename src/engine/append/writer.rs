@@ -342,13 +342,12 @@ impl AppendWriter {
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
         for attempt in 1..=MAX_UPDATE_ATTEMPTS {
             let now = engine.store.now();
-            let mut next = current.clone();
+            let mut next = current.clone().touch(now);
             let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
             change(ledger);
             if let Some(lease) = &mut ledger.lease {
                 lease.until = after(now, LEASE_DURATION);
             }
-            next.last_activity_at = now;
             next.expires_at = next.expires_at.max(after(now, engine.rows.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
             match engine.rows.commit(tx.clone().quietly(&mut next)).await {

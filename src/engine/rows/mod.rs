@@ -9,7 +9,7 @@ use crate::domain::asset::Asset;
 use crate::domain::clock::{Entropy, Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{self, AssetId, TenantId, UploadId};
-use crate::domain::upload::{Upload, UploadTimeouts};
+use crate::domain::upload::{Upload, UploadState, UploadTimeouts};
 use crate::engine::asset_notify::AssetNotify;
 use crate::engine::audit::AuditTrail;
 use crate::engine::minute_counts::MinuteCounts;
@@ -166,14 +166,12 @@ impl RowAccess {
         }
     }
 
-    /// Notes the bytes that the store has of an upload, if the row does not say so. More bytes than before are a sign
-    /// of activity; a question alone is none.
+    /// Notes the bytes that the store has of an open upload. More bytes than before are a sign of activity; a question
+    /// alone is none.
     pub(super) fn note_stored_bytes(&self, upload: &Upload, bytes: u64) {
-        if upload.ledger().is_some() || bytes == upload.seen_bytes {
-            return;
+        if upload.state == UploadState::Open && upload.ledger().is_none() && bytes > upload.seen_bytes {
+            self.upload_notes.note(upload.id, UploadNote { active_at: self.store.now(), stored_bytes: Some(bytes) });
         }
-        let active_at = if bytes > upload.seen_bytes { self.store.now() } else { upload.last_activity_at };
-        self.upload_notes.note(upload.id, UploadNote { active_at, stored_bytes: Some(bytes) });
     }
 
     /// Writes pending notes on uploads now.

@@ -253,7 +253,6 @@ impl UploadEngine {
             UploadSize::Exact(size) => (size, None),
             UploadSize::AtMost(most) => (0, Some(most)),
         };
-        let key = BlobKey::Original { tenant: by.tenant, asset, upload }.path();
         let upload = Upload {
             id: upload,
             tenant: by.tenant,
@@ -266,7 +265,7 @@ impl UploadEngine {
             max_size: most,
             quota_charge: None,
             reserved: None,
-            key,
+            key: BlobKey::Original { tenant: by.tenant, asset, upload }.path(),
             write_token: random_hex(&*self.entropy, 16),
             external_id: wish.external_id.clone(),
             created_at: now,

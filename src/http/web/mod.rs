@@ -33,9 +33,6 @@ const IMMUTABLE_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 /// May be stored, and is revalidated every time.
 const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 
-/// Makes texts unusable as markup or script: every sink of the DOM that would parse them throws (Trusted Types).
-const TRUSTED_TYPES: &str = "; require-trusted-types-for 'script'; trusted-types 'none'";
-
 /// `/`, `/admin`, `/docs`, `/docs/{guide}`, `/u/{grant}`, `/web/…` and `/uploader/src/…`.
 pub(super) fn routes() -> ApiRoutes {
     let page = |id, about| describe_cacheable(op(about).operation_id(id)).media_response(200, "text/html", "The page.");
@@ -79,13 +76,7 @@ async fn get_start_page(State(site): State<AppState>, headers: HeaderMap) -> Res
 }
 
 async fn get_dashboard_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
-    let mut response = serve_page(&site, &headers, "admin/index.html").await;
-    let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
-    let stricter = policy.and_then(|policy| HeaderValue::from_str(&format!("{policy}{TRUSTED_TYPES}")).ok());
-    if let Some(stricter) = stricter {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, stricter);
-    }
-    response
+    serve_page(&site, &headers, "admin/index.html").await
 }
 
 async fn get_docs_page(State(site): State<AppState>, headers: HeaderMap) -> Response {

@@ -83,6 +83,7 @@ impl<'a> Cast<'a> {
         let group = path.split('/').nth(2).unwrap_or_default();
         let id = match group {
             "assets" => things.asset.clone(),
+            "admin" if path.starts_with("/v1/admin/assets/") => things.asset.clone(),
             group => self.find(group).unwrap_or_else(|| things.upload.clone()),
         };
         let grant = if path.starts_with("/d/") { self.find("grant") } else { token.map(ToOwned::to_owned) };

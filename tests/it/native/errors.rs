@@ -134,7 +134,7 @@ on_both_services! {
             | content-type: application/problem+json
             > DELETE /v1/uploads
             < 405 {"code": "method_not_allowed"}
-            | allow: POST
+            | allow: POST,GET,HEAD
             > GET /v1/uploads/nonsense
             < 404 {"code": "not_found"}
             > GET /v1/assets/%00%ff

@@ -64,6 +64,7 @@ on_both_services! {
             < 201
             | location: $tus
             > PATCH $tus [hello ]
+            | authorization: Bearer $admin
             | tus-resumable: 1.0.0
             | upload-offset: 0
             | content-type: application/offset+octet-stream

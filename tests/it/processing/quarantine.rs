@@ -64,7 +64,7 @@ on_both_services! {
             < 409 {"code": "wrong_state"}
             > POST /v1/admin/assets/019aa3c1-0000-7000-8000-000000000001/release {"reason": "unknown"}
             < 404
-            > GET /v1/audit?subject=asset:$asset&action=asset.release
+            > GET /v1/admin/audit?subject=asset:$asset&action=asset.release
             < 200 {"entries": [{"action": "asset.release", "before": {"state": "rejected", "code": "digest_mismatch"},
                 "after": {"state": "ready", "reason": "the declaration was wrong"}, "request_id": "my-release"}]}
         "#, asset = asset);
