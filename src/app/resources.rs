@@ -48,11 +48,11 @@ impl DatabaseHandle {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = match &config.database {
             DatabaseConfig::Sqlite(file) => {
-                sqlite::open_with_reserve(file, Arc::clone(&clock), config.disk_reserve).await
+                Box::pin(sqlite::open_with_reserve(file, Arc::clone(&clock), config.disk_reserve)).await
             }
             DatabaseConfig::Postgres(url) => {
                 let options = postgres::PostgresOptions { connections: config.database_connections, clock: None };
-                postgres::open(url, options).await
+                Box::pin(postgres::open(url, options)).await
             }
         };
         let store = store.context("the database cannot be opened")?;

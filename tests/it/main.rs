@@ -35,6 +35,7 @@ mod operate;
 mod overruns;
 mod pages;
 mod presign;
+mod private_ca;
 mod processing;
 mod repository;
 mod scan;

@@ -65,7 +65,12 @@ async fn killed_at_random_points_it_goes_on_with_what_is_missing() {
     };
     let puts = service.proxy.puts();
     println!("{kills} kills, {} parts sent for {parts}", puts.len());
-    assert!(puts.len() <= parts + kills * CONCURRENCY, "{} parts in {kills} kills", puts.len());
+    assert!(
+        puts.len() <= parts + kills * CONCURRENCY,
+        "{} parts in {kills} kills: {:?}",
+        puts.len(),
+        service.proxy.seen()
+    );
     arrived(&service, &id, &bytes).await;
     assert!(service.journal().is_empty());
 }

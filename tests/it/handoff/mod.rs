@@ -15,7 +15,7 @@ use crate::support::servers::Own;
 
 mod logins;
 mod particular;
-mod readers;
+pub mod readers;
 
 use readers::{Broker, Place};
 

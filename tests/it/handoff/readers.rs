@@ -152,7 +152,14 @@ impl Place {
         let connection = lapin::Connection::connect(&self.base, lapin::ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         let mut read = Vec::new();
-        while let Some(got) = channel.basic_get(self.name.as_str().into(), BasicGetOptions::default()).await.unwrap() {
+        loop {
+            let got = match channel.basic_get(self.name.as_str().into(), BasicGetOptions::default()).await {
+                Ok(Some(got)) => got,
+                Ok(None) => break,
+                // The sink declares the queue when it connects for the first time.
+                Err(error) if error.to_string().contains("NOT_FOUND") => break,
+                Err(error) => panic!("{error}"),
+            };
             let properties = &got.delivery.properties;
             assert_eq!(properties.delivery_mode(), &Some(2));
             assert_eq!(properties.content_type().as_ref().unwrap().as_str(), "application/cloudevents+json");

@@ -1,5 +1,6 @@
 //! The cell itself: what runs in it may be anything, so here it is programs that try to get out.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -122,10 +123,10 @@ fn memory_time_and_output_have_an_end() {
     let output = python(&bench, &usual(), "x = bytearray(2 << 30)");
     assert!(errors(&output).contains("MemoryError"), "{}", errors(&output));
     let short = json!({"memory": 1_u64 << 30, "cpu": 1, "output": 1 << 20});
-    let begun = Instant::now();
     let output =
         python(&bench, &short, "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass");
-    assert!(!output.status.success() && begun.elapsed() < Duration::from_secs(20));
+    // Nothing but the limit on its processor time kills it. How long that takes depends on what else the machine does.
+    assert_eq!(output.status.signal(), Some(9), "{}", errors(&output));
     let out = bench.path("out").display().to_string();
     let output = python(&bench, &usual(), &format!("open({out:?}, 'wb').write(bytes(2 << 20))"));
     assert!(!output.status.success() && bench.path("out").metadata().unwrap().len() <= 1 << 20);
