@@ -334,10 +334,13 @@ pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) ->
     response
 }
 
-/// The answer of an S3 POST, or a sentence if the form does not say which answer it wants.
-pub(super) fn text_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
+/// The answer of an S3 POST. If the form does not say which answer it wants: a page for browsers, a sentence for programs.
+pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str, by_browser: bool) -> Response {
     if form.success_status.is_some() {
         return s3_response(form, asset, public_url);
+    }
+    if by_browser {
+        return received_page(asset, public_url);
     }
     let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Uploaded</title>\
                 <p>The file has arrived. You can close this page.";
@@ -348,7 +351,7 @@ pub(super) fn text_or_s3_response(form: &FormFields, asset: &Asset, public_url: 
 }
 
 /// The page for a person who sent a form.
-pub(super) fn received_page(asset: &Asset, public_url: &str) -> Response {
+fn received_page(asset: &Asset, public_url: &str) -> Response {
     let received = format!("Received: 1 file, {}. You can close this page.", size_text(asset.size));
     let page =
         MessagePage { heading: "The file has arrived", sentences: &[&received], link: None, details: &[], good: true };

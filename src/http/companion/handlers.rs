@@ -163,10 +163,7 @@ pub(super) async fn post_plain_form(
     Path(grant): Path<String>,
     request: Request,
 ) -> CompanionResult {
-    let is_page_reader = accepts_html(request.headers());
+    let by_browser = accepts_html(request.headers());
     let (form, asset) = receive_form(&site, &grant, request).await?;
-    if is_page_reader && form.success_status.is_none() {
-        return Ok(form::received_page(&asset, &site.public_url));
-    }
-    Ok(form::text_or_s3_response(&form, &asset, &site.public_url))
+    Ok(form::page_or_s3_response(&form, &asset, &site.public_url, by_browser))
 }
