@@ -45,8 +45,8 @@ export class Api {
   }
 
   /** A page of assets, newest first: `{assets, next}`. */
-  assets({ state, cursor, limit }, signal) {
-    const query = new URLSearchParams({ limit, ...(state && { state }), ...(cursor && { cursor }) });
+  assets({ state, name, cursor, limit }, signal) {
+    const query = new URLSearchParams({ limit, ...(state && { state }), ...(name && { name }), ...(cursor && { cursor }) });
     return this.ask("GET", `/v1/assets?${query}`, { signal });
   }
 
