@@ -39,36 +39,53 @@ async fn walk(service: &Service, key: &str, query: &str) -> Vec<String> {
     }
 }
 
+/// One completed upload, one in parts, one by tus that has begun. Ids: the first upload, its asset, the second upload.
+async fn create_three(service: &Service) -> [String; 3] {
+    let names = transcript!(
+        service,
+        r#"
+        > POST /v1/uploads {"filename": "one.bin", "size": 5}
+        < 201 {"upload": {"id": "$one"}, "put": {"url": "$url"}}
+        > PUT $url [hello]
+        | if-none-match: *
+        < 200
+        > POST /v1/uploads/$one/complete
+        < 200 {"id": "$asset"}
+    "#
+    );
+    service.advance(LATER);
+    let two = transcript!(
+        service,
+        r#"
+        > POST /v1/uploads {"filename": "two.bin", "size": 20971520, "method": "multipart", "part_size": 5242880}
+        < 201 {"upload": {"id": "$two"}}
+    "#
+    );
+    service.advance(LATER);
+    transcript!(
+        service,
+        r#"
+        > POST /tus
+        | tus-resumable: 1.0.0
+        | upload-length: 11
+        | upload-metadata: filename dGhyZWUudHh0
+        < 201
+        | location: $tus
+        > PATCH $tus [hello ]
+        | authorization: Bearer $admin
+        | tus-resumable: 1.0.0
+        | upload-offset: 0
+        | content-type: application/offset+octet-stream
+        < 204
+    "#
+    );
+    [names["one"].clone(), names["asset"].clone(), two["two"].clone()]
+}
+
 on_both_services! {
     async fn uploads_are_listed_filtered_and_paged(service, idle()) {
+        let [one, asset, two] = create_three(service).await;
         let names = transcript!(service, r#"
-            > POST /v1/uploads {"filename": "one.bin", "size": 5}
-            < 201 {"upload": {"id": "$one"}, "put": {"url": "$url"}}
-            > PUT $url [hello]
-            | if-none-match: *
-            < 200
-            > POST /v1/uploads/$one/complete
-            < 200 {"id": "$asset"}
-        "#);
-        service.advance(LATER);
-        let two = transcript!(service, r#"
-            > POST /v1/uploads {"filename": "two.bin", "size": 20971520, "method": "multipart", "part_size": 5242880}
-            < 201 {"upload": {"id": "$two"}}
-        "#);
-        service.advance(LATER);
-        let names = transcript!(service, r#"
-            > POST /tus
-            | tus-resumable: 1.0.0
-            | upload-length: 11
-            | upload-metadata: filename dGhyZWUudHh0
-            < 201
-            | location: $tus
-            > PATCH $tus [hello ]
-            | authorization: Bearer $admin
-            | tus-resumable: 1.0.0
-            | upload-offset: 0
-            | content-type: application/offset+octet-stream
-            < 204
             > GET /v1/uploads
             < 200 {"uploads": [
                 {"filename": "three.txt", "state": "open", "protocol": "tus", "offset": 6, "size": 11, "owner": "$owner", "tenant": "$tenant"},
@@ -97,7 +114,7 @@ on_both_services! {
             < 422
             > GET /v1/uploads?colour=red
             < 422
-        "#, one = names["one"], asset = names["asset"], two = two["two"]);
+        "#, one = one, asset = asset, two = two);
         assert_eq!(names["tenant"], service.tenant.to_string());
         for limit in [1, 2, 3, 100] {
             let all = walk(service, &service.admin, &format!("limit={limit}")).await;
