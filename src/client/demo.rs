@@ -1,7 +1,7 @@
 //! Demo data for a fresh instance: real uploads through the public API, and the troubles that an operator has to find.
 //!
-//! Everything carries a mark ([`DEMO_MARK`] in the metadata of assets, [`DEMO_DESCRIPTION`] on the endpoint,
-//! [`DEMO_POLICY`] as a name), by which [`DemoInstance::clear`] removes exactly what this has made.
+//! Everything carries a mark (`DEMO_MARK` in the metadata of assets, `DEMO_DESCRIPTION` on the endpoint,
+//! `DEMO_POLICY` as a name), by which [`DemoInstance::clear`] removes exactly what this has made.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
