@@ -13,7 +13,7 @@ const ROOMS: [&str; 10] =
     ["audit", "tenants", "events", "webhooks", "uploads", "assets", "delivery", "append", "processing", "operations"];
 /// Parts of the engine that commit by the port: `rows` for all others, and those that change neither uploads nor assets and have
 /// no access to `rows`.
-const COMMITTERS: [&str; 4] = ["engine/rows", "engine/audit", "engine/tenants/registry", "engine/tenants/identity"];
+const COMMITTERS: [&str; 4] = ["engine/rows", "engine/audit", "engine/tenants/registry", "engine/note_queue"];
 /// Items that rooms import from the engine itself. All others are imported from their room, so that the table sees it.
 const ENGINE_ITEMS: [&str; 6] = ["Error", "Result", "EnginePorts", "IdempotencyKey", "RequestContext", "UploadLimits"];
 
