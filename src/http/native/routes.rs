@@ -227,6 +227,7 @@ fn list_assets_operation() -> OperationSpec {
         "By default `asc` for names, otherwise `desc`.",
     )
     .query("tenant", string_type().optional(), TENANT_PARAMETER)
+    .error_codes(&["not_found"])
     .query("content_type", string_type().optional(), "Only of this type.")
     .query(
         "metadata.k",
