@@ -1,11 +1,6 @@
 // The native API, as far as these pages need it. Every failure is a Problem that says whether trying again helps.
 
-export class Problem extends Error {
-  constructor(detail, { code = "network", status = 0, retryable = true, requestId = "" } = {}) {
-    super(detail);
-    Object.assign(this, { code, status, retryable, requestId });
-  }
-}
+import { Problem } from "./problem.js";
 
 export class Api {
   constructor(key) {

@@ -73,19 +73,25 @@ pub(super) fn message_response(public_url: &str, status: StatusCode, page: &Mess
     );
     let mut response = Response::new(Body::from(render_message(&style, page)));
     *response.status_mut() = status;
+    set_page_headers(response.headers_mut(), "text/html; charset=utf-8", &policy, "no-store");
+    response
+}
+
+/// Sets the headers of a page or of a file of one: its type, its content security policy, and how it may be kept. A
+/// browser guesses no other type, and names the address to no other page.
+pub(super) fn set_page_headers(headers: &mut HeaderMap, kind: &str, policy: &str, cache_control: &str) {
     let texts = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, &policy),
-        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, cache_control),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     for (name, text) in texts {
         if let Ok(value) = HeaderValue::from_str(text) {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     }
-    response
 }
 
 fn render_message(style: &str, page: &MessagePage<'_>) -> String {

@@ -1,11 +1,8 @@
 // The public API, with the key of this tab. Every failure is a Problem: a sentence, a code, a request id.
 
-export class Problem extends Error {
-  constructor(sentence, { code = "network", status = 0, requestId = "", retryable = true } = {}) {
-    super(sentence);
-    Object.assign(this, { code, status, requestId, retryable });
-  }
-}
+import { Problem } from "../problem.js";
+
+export { Problem };
 
 const SENTENCES = {
   401: "This key is not valid, or no longer. Sign out and enter another one.",

@@ -7,7 +7,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
 use super::{EmbeddedWebFiles, content_security_policy, with_versions};
 use crate::domain::access::Actor;
@@ -17,7 +17,7 @@ use crate::domain::upload::Upload;
 use crate::engine::Error;
 use crate::http::AppState;
 use crate::http::context::{self, PathId};
-use crate::http::html_page::{MessagePage, accepts_html, escape_html, message_response, size_text};
+use crate::http::html_page::{MessagePage, accepts_html, escape_html, message_response, set_page_headers, size_text};
 use crate::http::openapi::access::GRANT_PAGE_ACCESS;
 use crate::http::openapi::{OperationSpec, op, string_type};
 use crate::http::problem::{self, ProblemDetails};
@@ -51,18 +51,7 @@ pub(super) async fn get_grant_page(
     let html = with_versions(&offer.fill(&String::from_utf8_lossy(&template.data), &grant));
     let mut response = Body::from(html).into_response();
     let policy = content_security_policy(&site, "'self'");
-    let texts = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, &policy),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    for (name, text) in texts {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    set_page_headers(response.headers_mut(), "text/html; charset=utf-8", &policy, "no-store");
     Ok(response)
 }
 

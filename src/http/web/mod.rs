@@ -9,6 +9,7 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use super::context::PathId;
+use super::html_page::set_page_headers;
 use super::openapi::{ApiRoutes, OperationSpec, op, string_type};
 use super::{AppState, caching, problem};
 
@@ -177,19 +178,10 @@ fn file_response(site: &AppState, request: &HeaderMap, body: Vec<u8>, kind: &str
         Response::new(Body::from(body))
     };
     let policy = content_security_policy(site, "'none'");
-    let texts = [
-        (header::CONTENT_TYPE, kind),
-        (header::ETAG, &tag),
-        (header::CONTENT_SECURITY_POLICY, &policy),
-        (header::CACHE_CONTROL, kept),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
     let headers = response.headers_mut();
-    for (name, text) in texts {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            headers.insert(name, value);
-        }
+    set_page_headers(headers, kind, &policy, kept);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
     }
     response
 }
