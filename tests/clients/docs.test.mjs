@@ -88,7 +88,7 @@ test("the documentation page", async (t) => {
     await create.evaluate((details) => { details.open = true; });
     await create.locator("textarea").fill('{"filename": "tried.txt", "size": 5}');
     await create.getByRole("button", { name: "Send POST" }).click();
-    await create.locator("text=201").waitFor();
+    await create.getByText("201 Created", { exact: true }).waitFor();
     const id = JSON.parse(await create.locator("pre").first().textContent()).asset.id;
     await create.scrollIntoViewIfNeeded();
     await screenshot(page, "docs-try");
