@@ -1,6 +1,6 @@
 //! Resources of the engine, opened from the settings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use super::data_dir::prepare_data_dir;
 use super::object_store::ObjectStoreHandle;
 use super::{embedded, secrets};
-use crate::config::{DatabaseConfig, ServiceConfig};
+use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
 use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
 use crate::domain::reason::chain;
-use crate::engine::{Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
+use crate::engine::{DiskProbe, Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
 use crate::store::{Store, postgres, sqlite};
 
@@ -66,6 +66,23 @@ impl DatabaseHandle {
     #[must_use]
     pub fn registry(&self) -> TenantRegistry {
         TenantRegistry::new(Arc::clone(&self.store), Arc::clone(&self.entropy))
+    }
+}
+
+/// The disk of the data directory, if the database or the store is on it.
+fn data_dir_probe(config: &ServiceConfig) -> Option<Arc<dyn DiskProbe>> {
+    let embedded = matches!(config.store, StoreConfig::Embedded { .. });
+    let on_disk = embedded || matches!(config.database, DatabaseConfig::Sqlite(_));
+    on_disk.then(|| Arc::new(DataDirDisk(config.data_dir.clone())) as Arc<dyn DiskProbe>)
+}
+
+/// The file system of the data directory.
+struct DataDirDisk(PathBuf);
+
+impl DiskProbe for DataDirDisk {
+    fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.0).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 
@@ -131,6 +148,7 @@ impl Resources {
             tokens: TokenSigner::new(&secrets).context("the signing key is too short")?,
             issuers: issuers(config)?,
             settings: config.engine.clone(),
+            disk: data_dir_probe(config),
             instance_id: rows.store.setting_or(INSTANCE_SETTING, &fresh).await?,
         });
         if !engine.operations().mark_bucket().await.context("the bucket cannot be marked")? {

@@ -15,6 +15,7 @@ use crate::media;
 
 mod keys;
 mod logs;
+mod maintenance;
 mod operate;
 mod remote;
 
@@ -58,6 +59,9 @@ enum GantryCommand {
     /// Make and list tenants.
     #[command(subcommand)]
     Tenant(keys::TenantCommand),
+    /// Refuse new uploads while the service is worked on, or accept them again.
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
     /// Print the embedded store's endpoint, bucket and keys as shell exports.
     StoreEnv,
     /// Find what the bucket holds for no asset and no upload. Changes nothing without --apply.
@@ -128,6 +132,7 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::Migrate => operate::migrate(&config).await,
         GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
         GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,
+        GantryCommand::Maintenance(command) => maintenance::run(&config, command).await,
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,

@@ -286,6 +286,7 @@ fn engine(c: &mut ConfigParser) -> engine::EngineSettings {
         redirect_ttl: c.url_lifetime("downloads.redirect_expires_in"),
         link_ttl: c.time("downloads.max_link_expires_in"),
         stalled_after: c.time("uploads.stalled_after"),
+        disk_reserve: c.size("limits.disk_reserve"),
         quarantine_ttl: c.time("processing.quarantine"),
         max_digest_bytes: c.size("processing.digest_up_to"),
         report_timeout: c.time("handoff_terms.report_within"),

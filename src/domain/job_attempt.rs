@@ -11,7 +11,7 @@ pub enum AttemptOutcome {
     Done,
     /// The attempt failed, and another one follows.
     Failed,
-    /// A dependency was unavailable, or the job waits for somebody; the attempt does not count as a try.
+    /// A dependency was unavailable, or the job waits for an external processor; the attempt does not count as a try.
     Deferred,
     /// Another caller changed the time of the job while a worker held it.
     Postponed,

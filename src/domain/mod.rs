@@ -26,6 +26,7 @@ pub mod issuer;
 pub mod job;
 pub mod job_attempt;
 pub mod key;
+pub mod maintenance;
 pub mod media_alias;
 pub mod name;
 pub mod plan;

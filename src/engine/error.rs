@@ -50,6 +50,12 @@ pub enum Error {
     /// The tenant is suspended.
     #[error("this tenant is suspended")]
     Suspended,
+    /// New uploads are refused while an operator works on the service.
+    #[error("{}", message.as_deref().unwrap_or("new uploads are not accepted during maintenance"))]
+    Maintenance {
+        /// The operator's words.
+        message: Option<String>,
+    },
     /// The identity or idempotency key is in use for something else.
     #[error("{0}")]
     Taken(&'static str),

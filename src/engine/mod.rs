@@ -31,6 +31,7 @@ mod assets;
 mod audit;
 mod content_reader;
 mod delivery;
+mod disk;
 mod error;
 mod events;
 mod idempotency;
@@ -60,6 +61,7 @@ pub use delivery::{
     MadeCollection, MadeLink, OpenedDownload, ProxyCacheMode, PurgeHook, RevokeLinks, SignedThumbnail, StoreRequest,
     ThumbnailLocation, TrustedProxy, content_disposition,
 };
+pub use disk::{DiskLevel, DiskProbe, DiskState};
 pub use error::{Error, Result};
 pub use events::{EventEngine, FeedFollower, FeedOf, FeedPage, FeedPosition, FeedSettings};
 pub use idempotency::IdempotencyKey;
@@ -108,6 +110,8 @@ pub struct EngineDeps {
     pub issuers: TrustedIssuers,
     /// Settings.
     pub settings: EngineSettings,
+    /// The disk of the data directory; `None` if neither the database nor the store is embedded.
+    pub disk: Option<Arc<dyn DiskProbe>>,
     /// Id of this instance; orphans are searched only in a bucket with this id.
     pub instance_id: String,
 }
@@ -134,8 +138,9 @@ impl Engine {
     /// Creates the engine from its dependencies, room by room: each gets the rooms that it uses.
     #[must_use]
     pub fn new(deps: EngineDeps) -> Self {
-        let EngineDeps { store, blobs, entropy, tokens, issuers, settings, instance_id } = deps;
-        let ports = EnginePorts::new(store, blobs, entropy, tokens, settings);
+        let EngineDeps { store, blobs, entropy, tokens, issuers, settings, disk, instance_id } = deps;
+        let disk = disk::DiskWatch::new(disk, settings.disk_reserve);
+        let ports = EnginePorts::new(store, blobs, entropy, tokens, settings, disk);
         let tenants = Arc::new(TenantEngine::new(&ports, issuers));
         let events = Arc::new(EventEngine::new(&ports));
         let webhooks = Arc::new(WebhookEngine::new(&ports, events.clone()));
@@ -156,6 +161,7 @@ impl Engine {
             uploads: uploads.clone(),
             assets: assets.clone(),
             append: append.clone(),
+            disk: ports.disk.clone(),
             instance_id: instance_id.into(),
             idle_cursor: Arc::default(),
         };
@@ -254,6 +260,7 @@ struct EnginePorts {
     rows: Arc<rows::RowAccess>,
     idempotency: idempotency::IdempotencyRecords,
     content: Arc<content_reader::ContentReader>,
+    disk: Arc<disk::DiskWatch>,
     /// Tasks that the end of the process waits for.
     tasks: TaskTracker,
 }
@@ -265,6 +272,7 @@ impl EnginePorts {
         entropy: Arc<dyn Entropy>,
         tokens: TokenSigner,
         settings: EngineSettings,
+        disk: disk::DiskWatch,
     ) -> Self {
         let (settings, tasks) = (Arc::new(settings), TaskTracker::new());
         let audit = Arc::new(audit::AuditTrail::new(store.clone(), entropy.clone(), tasks.clone()));
@@ -281,6 +289,7 @@ impl EnginePorts {
             rows: Arc::new(rows),
             idempotency,
             content,
+            disk: Arc::new(disk),
             tasks,
         }
     }

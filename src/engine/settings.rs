@@ -48,6 +48,8 @@ pub struct EngineSettings {
     /// Largest request body in bytes that proxies in front of this service accept; published to clients. `None`:
     /// without limit.
     pub max_request_body: Option<u64>,
+    /// Free bytes on the disk of the data directory below which new uploads are refused.
+    pub disk_reserve: u64,
     /// Shortest age of an object or multipart upload that can count as an orphan.
     pub orphan_grace: Duration,
 }

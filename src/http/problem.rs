@@ -108,6 +108,9 @@ pub(super) enum ProblemLimit {
     Quota(&'static str),
 }
 
+/// Time until the next attempt at what an operator has to end: a full disk, a maintenance mode.
+const OPERATOR_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 impl ProblemDetails {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, registered_type: None, detail: detail.into(), retry_after: None, members: None }
@@ -196,6 +199,9 @@ impl From<Error> for ProblemDetails {
             Error::OverQuota { limit } => quota_problem(limit, detail.clone()),
             Error::RateLimited { after } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").with_retry_after(after),
             Error::Suspended => new(StatusCode::FORBIDDEN, "suspended"),
+            Error::Maintenance { .. } => {
+                new(StatusCode::SERVICE_UNAVAILABLE, "maintenance").with_retry_after(OPERATOR_RETRY_AFTER)
+            }
             Error::Taken(_) => new(StatusCode::CONFLICT, "conflict"),
             Error::IdempotencyKeyReused => new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Error::WrongState { state, .. } => new(StatusCode::CONFLICT, "wrong_state").with_state(state),
@@ -221,7 +227,9 @@ impl From<Error> for ProblemDetails {
                 new(StatusCode::FORBIDDEN, "rejected").with_members(|members| members.reason = Some(code))
             }
             Error::BytesMissing(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing"),
-            Error::StorageFull => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+            Error::StorageFull => {
+                new(StatusCode::INSUFFICIENT_STORAGE, "storage_full").with_retry_after(OPERATOR_RETRY_AFTER)
+            }
             Error::Busy { after, .. } => new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after),
             Error::Internal(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -259,6 +267,8 @@ fn public_detail(error: &Error) -> String {
         Error::Busy { .. } => "The service is temporarily unavailable; try again later.".to_owned(),
         Error::BytesMissing(_) => StoredDamage::BytesMissing.sentence().to_owned(),
         Error::Internal(_) => "An internal error occurred.".to_owned(),
+        // The operator's words, as they were written.
+        Error::Maintenance { message: Some(message) } => return message.clone(),
         // Starts with the field's name, whose spelling must not change.
         Error::Invalid { .. } => return format!("{error}."),
         spoken => format!("{spoken}."),

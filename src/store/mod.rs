@@ -262,7 +262,7 @@ pub trait Store: WebhookStore + TenancyStore + OperationStore {
     /// Writes: adds a batch of uncounted events to the hourly counts. Returns how many.
     async fn count_events(&self) -> Result<u64>;
     /// Number of events that the hourly counts do not include yet.
-    async fn list_uncounted_events(&self) -> Result<u64>;
+    async fn count_events_to_roll_up(&self) -> Result<u64>;
     /// A tenant's event counts by hour and kind, for hours from `from` (inclusive) to `to` (exclusive).
     async fn list_event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>>;
     /// Completes when this node or another may have written new events since the last call. Wakes a single waiter and

@@ -125,6 +125,4 @@ pub trait OperationStore: Send + Sync {
     async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>>;
     /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries.
     async fn list_failures(&self) -> Result<Vec<FailureGroup>>;
-    /// Free bytes on the disk of an embedded database; `None` for a database elsewhere.
-    fn free_disk_bytes(&self) -> Option<u64>;
 }

@@ -21,8 +21,7 @@ impl DiskReserve {
         self.free_bytes().is_some_and(|free| free < self.bytes)
     }
 
-    /// Free bytes on the file system; `None` if it does not say.
-    pub(super) fn free_bytes(&self) -> Option<u64> {
+    fn free_bytes(&self) -> Option<u64> {
         let stat = rustix::fs::statvfs(&self.dir).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }

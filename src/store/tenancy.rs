@@ -11,6 +11,7 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::Policy;
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
@@ -45,6 +46,10 @@ pub enum TenancyWrite {
     PutPolicy(Box<Policy>),
     /// Deletes a policy; a conflict if it is unknown.
     DropPolicy(TenantId, String),
+    /// Switches a maintenance mode on, or gives it another message.
+    BeginMaintenance(MaintenanceMode),
+    /// Switches a maintenance mode off, of a tenant or of the instance. No such mode is no error.
+    EndMaintenance(Option<TenantId>),
 }
 
 /// Reads the rows of tenants' rules.
@@ -60,6 +65,8 @@ pub trait TenancyStore: Send + Sync {
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
     /// The origins that the policies of all tenants name.
     async fn list_policy_origins(&self) -> Result<Vec<String>>;
+    /// The maintenance modes that are on.
+    async fn list_maintenance_modes(&self) -> Result<Vec<MaintenanceMode>>;
     /// A page of a tenant's audit trail.
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// Assets whose deletion time by policy has passed, most overdue first.

@@ -275,9 +275,12 @@ impl WebhookWrite {
 impl TenancyWrite {
     fn effect(&self) -> WriteEffect<'_> {
         match self {
-            Self::UpdateTenant(_) | Self::SetQuota(..) | Self::PutPolicy(_) | Self::DropPolicy(..) => {
-                WriteEffect::Quiet
-            }
+            Self::UpdateTenant(_)
+            | Self::SetQuota(..)
+            | Self::PutPolicy(_)
+            | Self::DropPolicy(..)
+            | Self::BeginMaintenance(_)
+            | Self::EndMaintenance(_) => WriteEffect::Quiet,
         }
     }
 }

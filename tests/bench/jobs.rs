@@ -145,6 +145,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
         blobs,
         entropy: Arc::new(OsEntropy),
         tokens: TokenSigner::new(&[vec![7; 32]]).unwrap(),
+        disk: None,
         settings: EngineSettings {
             upload_timeouts: gantry::domain::upload::UploadTimeouts::default(),
             max_size: 1 << 40,
@@ -160,6 +161,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             max_offers: 3,
             replay_ttl: day,
             orphan_grace: day,
+            disk_reserve: 0,
             feed: FeedSettings { keep: 30 * day, followers: 1, followers_per_tenant: 1 },
             webhooks: WebhookSettings {
                 egress: EgressPolicy { http: false, networks: Vec::new(), proxy: None },

@@ -11,6 +11,7 @@ const STALLED = ["uploads", { state: "open", idle_for: "1h", tenant: "*" }];
 /** Where the rows behind an alarm are; of others the assets. */
 const ALARM_VIEWS = {
   dead_letters: ["dead", {}], jobs_late: ["queues", { state: "ready" }], paused: ["queues", {}], uploads_stalled: STALLED, database_damaged: ["system", {}],
+  maintenance: ["system", {}], disk_low: ["system", {}], disk_full: ["system", {}],
 };
 
 function alarmView(code) {

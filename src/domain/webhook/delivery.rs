@@ -13,7 +13,7 @@ use crate::domain::ids::{AssetId, DeliveryId, TenantId, WebhookId};
 /// Event kind of test messages.
 pub const TEST_KIND: &str = "webhook.test";
 /// Limit of Standard Webhooks for payloads: below 20 kB.
-pub const MAX_ANSWER_BYTES: usize = 20_000;
+pub const MAX_EVENT_BODY_BYTES: usize = 20_000;
 /// Attempts per delivery: the first, and another after each delay.
 pub const MAX_DELIVERY_ATTEMPTS: usize = 1 + RETRY_DELAYS.len();
 
@@ -24,7 +24,7 @@ const RETRY_DELAYS: [u64; 9] =
 /// Upper bound for the receiver's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * ONE_HOUR);
 /// Attempts that the row of a delivery keeps, including replays.
-const DELIVERY_RETENTION: usize = 20;
+const MAX_KEPT_ATTEMPTS: usize = 20;
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Delivery {
         format!("msg_{}_{}", self.event.event.asset.0.simple(), self.event.event.seq)
     }
 
-    /// The request body, below [`MAX_ANSWER_BYTES`] bytes. If the data of the event is too large, it is left out.
+    /// The request body, below [`MAX_EVENT_BODY_BYTES`] bytes. If the data of the event is too large, it is left out.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let body = |event: &FeedEvent| {
@@ -240,7 +240,7 @@ impl Delivery {
             serde_json::to_vec(&whole).unwrap_or_default()
         };
         let whole = body(&self.event);
-        if whole.len() < MAX_ANSWER_BYTES {
+        if whole.len() < MAX_EVENT_BODY_BYTES {
             return whole;
         }
         let mut less = self.event.clone();
@@ -292,7 +292,7 @@ impl Delivery {
     }
 
     fn note(&mut self, attempt: DeliveryAttempt) {
-        let more = (self.attempts.len() + 1).saturating_sub(DELIVERY_RETENTION);
+        let more = (self.attempts.len() + 1).saturating_sub(MAX_KEPT_ATTEMPTS);
         self.attempts.drain(..more);
         self.attempts.push(attempt);
     }
@@ -379,8 +379,8 @@ mod tests {
             delivery.tried(&status(500), micros(n), &dice);
         }
         assert_eq!(
-            (delivery.attempts.len(), delivery.attempts[DELIVERY_RETENTION - 1].at),
-            (DELIVERY_RETENTION, micros(49))
+            (delivery.attempts.len(), delivery.attempts[MAX_KEPT_ATTEMPTS - 1].at),
+            (MAX_KEPT_ATTEMPTS, micros(49))
         );
     }
 
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(delivery.message_id(), format!("msg_{}_3", Uuid::from_u128(7).simple()));
         delivery.event.event.data.insert("noise".to_owned(), "x".repeat(30_000).into());
         let body = delivery.body();
-        assert!(body.len() < MAX_ANSWER_BYTES);
+        assert!(body.len() < MAX_EVENT_BODY_BYTES);
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["data"]["data"]["left_out"], true);
     }
 

@@ -15,8 +15,8 @@ mod filter;
 mod secret;
 
 pub use delivery::{
-    Delivery, DeliveryAttempt, DeliveryProblem, DeliveryState, DeliveryVerdict, MAX_ANSWER_BYTES,
-    MAX_DELIVERY_ATTEMPTS, ReceiverAnswer, TEST_KIND,
+    Delivery, DeliveryAttempt, DeliveryProblem, DeliveryState, DeliveryVerdict, MAX_DELIVERY_ATTEMPTS,
+    MAX_EVENT_BODY_BYTES, ReceiverAnswer, TEST_KIND,
 };
 pub use filter::{BadFilter, EventFilter};
 pub use secret::{NoSecret, WebhookSecret};

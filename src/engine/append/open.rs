@@ -64,6 +64,7 @@ impl AppendEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        self.uploads.admit_new_upload(actor, by.tenant).await?;
         let mut ledger = self.uploads.new_ledger(wish.length)?;
         ledger.echoed = wish.echoed;
         ledger.concat = if wish.partial { ConcatRole::Partial } else { ConcatRole::Whole };

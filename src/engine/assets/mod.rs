@@ -266,7 +266,7 @@ impl AssetEngine {
         }
         match self.store.find_upload_of(asset.id).await? {
             Some(upload) if upload.state == UploadState::Completing => {
-                self.uploads.finish_detached(upload).await?;
+                self.uploads.finish_in_background(upload).await?;
             }
             Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
             None => return Err(Error::Internal("an awaiting asset without upload".into()).into()),

@@ -10,8 +10,10 @@ use super::overview::MAX_COUNTED_UPLOADS;
 use crate::domain::clock::before;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
+use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::reason::chain;
 use crate::engine::Result;
+use crate::engine::disk::{DiskLevel, DiskState};
 use crate::store::{StoreError, UploadEntry, UploadQuery};
 
 /// Delay after which a due job raises an alarm.
@@ -119,11 +121,29 @@ impl OperationEngine {
             let sentence = format!("Jobs of kind {} are paused.", kind.name());
             alarms.push(OperatorAlarm::about_instance("paused", sentence));
         }
+        alarms.extend(self.disk.measure(self.store.now()).and_then(disk_alarm));
+        alarms.extend(self.collect_maintenance_alarms().await?);
         alarms.extend(self.collect_upload_alarm().await?);
         alarms.extend(self.collect_damage_alarms().await?);
         alarms.extend(self.collect_delivery_alarm().await?);
         alarms.extend(self.collect_webhook_alarms().await?);
         Ok(alarms)
+    }
+
+    /// A maintenance mode that somebody forgot keeps clients out: it is shown until it ends.
+    async fn collect_maintenance_alarms(&self) -> Result<Vec<OperatorAlarm>> {
+        let modes = self.store.list_maintenance_modes().await?;
+        let alarm = |mode: MaintenanceMode| match mode.tenant {
+            None => {
+                let sentence = format!("New uploads are refused since {}: the instance is in maintenance.", mode.since);
+                OperatorAlarm::about_instance("maintenance", sentence)
+            }
+            Some(tenant) => {
+                let sentence = format!("New uploads of a tenant in maintenance are refused since {}.", mode.since);
+                OperatorAlarm::naming("maintenance", sentence, [tenant])
+            }
+        };
+        Ok(modes.into_iter().map(alarm).collect())
     }
 
     /// Numbers of assets with damaged bytes in the store, by kind. The value 1 000 means 1 000 or more.
@@ -209,4 +229,26 @@ impl OperationEngine {
         let some = counted.into_iter().filter(|(_, count, _)| *count > 0);
         Ok(some.map(|(code, count, what)| OperatorAlarm::about_instance(code, format!("{count} {what}."))).collect())
     }
+}
+
+fn disk_alarm(disk: DiskState) -> Option<OperatorAlarm> {
+    let DiskState { free_bytes, reserve_bytes, level } = disk;
+    let (code, sentence) = match level {
+        DiskLevel::Enough => return None,
+        DiskLevel::Low => (
+            "disk_low",
+            format!(
+                "The disk of the data directory has {free_bytes} bytes free: below {reserve_bytes} new uploads are \
+                 refused. Make space or add a disk."
+            ),
+        ),
+        DiskLevel::Full => (
+            "disk_full",
+            format!(
+                "The disk of the data directory has {free_bytes} bytes free, less than limits.disk_reserve: new \
+                 uploads are refused with 507. Make space or add a disk."
+            ),
+        ),
+    };
+    Some(OperatorAlarm::about_instance(code, sentence))
 }

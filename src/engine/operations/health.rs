@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::OperationEngine;
 use crate::blob::{BlobKey, StoreCapabilities};
 use crate::domain::reason::chain;
+use crate::engine::disk::DiskState;
 
 /// Time after which a dependency without a response counts as down.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +41,12 @@ impl OperationEngine {
             database: database.map_err(late).and_then(|answer| answer.map_err(|error| chain(&error).to_string())),
             store: store.map_err(late).and_then(|answer| answer.map(|_| ()).map_err(|error| chain(&error).to_string())),
         }
+    }
+
+    /// The disk of the data directory; `None` if nothing is kept there.
+    #[must_use]
+    pub fn measure_disk(&self) -> Option<DiskState> {
+        self.disk.measure(self.store.now())
     }
 
     /// Capabilities that were detected in the bucket's store.

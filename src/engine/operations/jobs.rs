@@ -214,7 +214,7 @@ impl OperationEngine {
             }),
             Chore::Retention => json!({ "due": self.store.count_expired(now, self.oldest_event()).await? }),
             Chore::Orphans => json!(self.scan_orphans(false, |_| {}).await?),
-            Chore::Rollup => json!({ "events_due": self.store.list_uncounted_events().await? }),
+            Chore::Rollup => json!({ "events_due": self.store.count_events_to_roll_up().await? }),
             Chore::Alarms => json!(self.collect_alarms().await?),
         })
     }

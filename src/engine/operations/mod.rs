@@ -11,6 +11,7 @@ use crate::domain::ids::UploadId;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
+use crate::engine::disk::DiskWatch;
 use crate::engine::events::EventEngine;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
@@ -48,6 +49,7 @@ pub struct OperationEngine {
     pub(super) uploads: Arc<UploadEngine>,
     pub(super) assets: Arc<AssetEngine>,
     pub(super) append: Arc<AppendEngine>,
+    pub(super) disk: Arc<DiskWatch>,
     pub(super) instance_id: Arc<str>,
     /// Last upload about which the alarms asked the store.
     pub(super) idle_cursor: Arc<Mutex<Option<UploadId>>>,

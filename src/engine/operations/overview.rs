@@ -7,7 +7,9 @@ use super::OperationEngine;
 use crate::domain::access::Actor;
 use crate::domain::clock::before;
 use crate::domain::job::{Chore, JobCount, JobKind, JobState, JobSubject};
+use crate::domain::maintenance::MaintenanceMode;
 use crate::engine::Result;
+use crate::engine::disk::DiskState;
 use crate::engine::minute_counts::MinuteCount;
 use crate::store::{AssetTotal, FailureGroup, UploadCount};
 
@@ -29,8 +31,10 @@ pub struct InstanceOverview {
     pub dead_deliveries: u64,
     /// Bytes of orphaned objects that the last search found; `None` if there was none yet.
     pub orphaned_bytes: Option<u64>,
-    /// Free bytes on the disk of an embedded database.
-    pub disk_free: Option<u64>,
+    /// The disk of the data directory; `None` if nothing is kept there.
+    pub disk: Option<DiskState>,
+    /// Maintenance modes that are on.
+    pub maintenance: Vec<MaintenanceMode>,
     /// This node's last hour, a count for every minute.
     pub minutes: Vec<MinuteCount>,
 }
@@ -62,7 +66,8 @@ impl OperationEngine {
             jobs: jobs.into_iter().filter(|counted| !matches!(counted.kind, JobKind::Chore(_))).collect(),
             dead_deliveries: self.store.list_dead_deliveries(MAX_COUNTED_DELIVERIES).await?.len() as u64,
             orphaned_bytes,
-            disk_free: self.store.free_disk_bytes(),
+            disk: self.disk.measure(now),
+            maintenance: self.store.list_maintenance_modes().await?,
             minutes: self.rows.minute_counts.last_hour(now),
         })
     }

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn races_are_lost_only_so_often() {
+    async fn the_eighth_lost_race_is_an_error() {
         let last = MAX_UPDATE_ATTEMPTS - 1;
         assert!(matches!(update(None, last).await, (Ok(_), _, MAX_UPDATE_ATTEMPTS)));
         assert!(matches!(update(None, u32::MAX).await, (Err(Error::Busy { .. }), _, MAX_UPDATE_ATTEMPTS)));

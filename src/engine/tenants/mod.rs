@@ -24,6 +24,7 @@ use crate::store::{AuditQuery, Store, TenancyWrite, Tx};
 
 mod identity;
 mod keys;
+mod maintenance;
 mod regex_cache;
 mod registry;
 pub(super) mod tenancy;

@@ -18,6 +18,7 @@ use super::regex_cache::RegexCache;
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
+use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
 use crate::domain::tenant::{RateLimit, Tenant};
@@ -42,6 +43,7 @@ pub(in crate::engine) struct TenancyCache {
     policies: TtlCache<(TenantId, String), Option<Arc<PolicyRules>>>,
     /// Origins that any policy allows, sorted.
     origins: TtlCache<(), Arc<[String]>>,
+    maintenance: TtlCache<(), Arc<[MaintenanceMode]>>,
     patterns: RegexCache,
     /// Tenants whose quota was exhausted a moment ago.
     full: TtlCache<TenantId, ()>,
@@ -57,6 +59,7 @@ impl TenancyCache {
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
             origins: TtlCache::new(1, TENANCY_CACHE_TTL),
             patterns: RegexCache::new(),
+            maintenance: TtlCache::new(1, TENANCY_CACHE_TTL),
             full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
             limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
@@ -76,6 +79,17 @@ impl TenancyCache {
     async fn origins(&self) -> Result<Arc<[String]>> {
         let look = async { Ok(Arc::from(self.store.list_policy_origins().await?)) };
         self.origins.get(&(), self.store.now(), look).await
+    }
+
+    /// The maintenance modes that are on, the instance's first.
+    pub(super) async fn maintenance(&self) -> Result<Arc<[MaintenanceMode]>> {
+        let look = async { Ok(Arc::from(self.store.list_maintenance_modes().await?)) };
+        self.maintenance.get(&(), self.store.now(), look).await
+    }
+
+    /// Invalidates the maintenance modes, which were changed on this node.
+    pub(super) async fn forget_maintenance(&self) {
+        self.maintenance.invalidate(&()).await;
     }
 
     /// Counts a request.

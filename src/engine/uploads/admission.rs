@@ -2,6 +2,7 @@
 
 use super::UploadEngine;
 use super::create::{CreateUpload, UploadCreator, UploadSize};
+use crate::domain::access::Actor;
 use crate::domain::ids::TenantId;
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::quota::QuotaUsage;
@@ -11,6 +12,15 @@ use crate::engine::{Error, Result};
 use crate::store::StoreError;
 
 impl UploadEngine {
+    /// Refuses a new upload while the service is in maintenance or its disk is full.
+    ///
+    /// # Errors
+    /// [`Error::Maintenance`], [`Error::StorageFull`].
+    pub(in crate::engine) async fn admit_new_upload(&self, actor: &Actor, tenant: TenantId) -> Result<()> {
+        self.tenants.refuse_during_maintenance(actor, tenant).await?;
+        self.disk.require_space(self.store.now())
+    }
+
     /// Refuses a creation early if the tenant's quota was exhausted a moment ago and still is.
     pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
         // A possible repeat is let through: its quota is charged already.

@@ -92,7 +92,7 @@ impl UploadEngine {
     }
 
     /// Finishes an upload that is being completed: waits for the caller that holds it, or takes over from it.
-    pub(in crate::engine) async fn finish_detached(&self, upload: Upload) -> Result<Asset> {
+    pub(in crate::engine) async fn finish_in_background(&self, upload: Upload) -> Result<Asset> {
         self.finish_in_task(upload, CompleteUpload::default()).await
     }
 

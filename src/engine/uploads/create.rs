@@ -126,6 +126,7 @@ impl UploadEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        self.admit_new_upload(actor, by.tenant).await?;
         self.by_policy(by, &mut wish, false).await?;
         self.plan_transfer(&wish)?;
         self.has_room(by.tenant, &wish).await
@@ -137,6 +138,11 @@ impl UploadEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        if let Err(refusal) = self.admit_new_upload(actor, by.tenant).await {
+            // An upload under way is found again, and finishes.
+            let (asset, upload) = self.find_repeated_upload(by, &wish).await?.ok_or(refusal)?;
+            return self.build_response(asset, upload, false, wish.url_count).await;
+        }
         self.by_policy(by, &mut wish, false).await?;
         self.still_has_room(by.tenant, &wish).await?;
         let transfer = self.plan_transfer(&wish)?;

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::audit::AuditTrail;
 use super::content_reader::ContentReader;
+use super::disk::DiskWatch;
 use super::idempotency::IdempotencyRecords;
 use super::rows::RowAccess;
 use super::settings::EngineSettings;
@@ -53,6 +54,7 @@ pub struct UploadEngine {
     pub(super) idempotency: IdempotencyRecords,
     pub(super) tenants: Arc<TenantEngine>,
     pub(super) content: Arc<ContentReader>,
+    pub(super) disk: Arc<DiskWatch>,
     pub(super) running_appends: RunningAppends,
 }
 
@@ -106,6 +108,7 @@ impl UploadEngine {
             audit: ports.audit.clone(),
             idempotency: ports.idempotency.clone(),
             content: ports.content.clone(),
+            disk: ports.disk.clone(),
             tenants,
             running_appends: RunningAppends::default(),
         }

@@ -73,6 +73,7 @@ impl UploadEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        self.admit_new_upload(actor, by.tenant).await?;
         check_metadata_size(&wish.metadata)?;
         let cut = Transfer::UnplannedMultipart { store_id: None, total: None };
         let mut wish = wish.into_create_upload();
@@ -197,12 +198,12 @@ impl UploadEngine {
 
     /// Changes the transfer of an open upload to multipart without a plan.
     async fn switch_to_unplanned(&self, upload: Upload) -> Result<Upload> {
-        let switched = self.rows.retry_with_upload(upload, |upload| self.try_to_switch_to_unplanned(upload)).await?;
+        let switched = self.rows.retry_with_upload(upload, |upload| self.switch_to_unplanned_once(upload)).await?;
         self.abort_other_multiparts(switched).await
     }
 
     /// Creates the multipart upload, whose id is committed with the transfer, and aborts it if that fails.
-    async fn try_to_switch_to_unplanned(&self, upload: Upload) -> UpdateResult<Upload> {
+    async fn switch_to_unplanned_once(&self, upload: Upload) -> UpdateResult<Upload> {
         check_open_for_bytes(&upload, self.store.now())?;
         if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) {
             return Ok(self.ensure_multipart(upload, false).await?);

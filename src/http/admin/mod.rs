@@ -4,6 +4,7 @@ use super::openapi::ApiRoutes;
 
 mod handlers;
 mod job_view;
+mod maintenance;
 mod overview_view;
 mod routes;
 mod view;
@@ -13,5 +14,6 @@ pub(super) fn routes() -> ApiRoutes {
     routes::job_routes()
         .merge(routes::instance_routes())
         .merge(routes::overview_routes())
+        .merge(maintenance::routes())
         .merge(routes::reprocess_routes())
 }

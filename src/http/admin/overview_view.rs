@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::maintenance::{MaintenanceModeView, maintenance_mode_view};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::AssetId;
 use crate::domain::job::JobState;
@@ -38,9 +39,14 @@ pub(super) struct OverviewView {
     dead_deliveries: u64,
     /// Bytes in the store.
     storage: StorageView,
-    /// Free bytes on the disk of the embedded database; null for a database elsewhere.
+    /// Free bytes on the disk of the data directory; null if neither the database nor the store is embedded.
     #[schemars(example = 107_374_182_400_u64)]
     disk_free: Option<u64>,
+    /// `enough`; `low`: make space now; `full`: new uploads are refused with 507. Null without a disk.
+    #[schemars(example = &"enough")]
+    disk_level: Option<&'static str>,
+    /// Maintenance modes that are on: new uploads are refused with 503.
+    maintenance: Vec<MaintenanceModeView>,
     /// Last hour of this node, an entry for every minute, oldest first. Kept in memory: other nodes count for
     /// themselves, and a restart begins anew.
     minutes: Vec<MinuteView>,
@@ -128,7 +134,9 @@ pub(super) fn overview_view(overview: &InstanceOverview) -> OverviewView {
             reserved: overview.uploads.reserved_bytes,
             orphaned: overview.orphaned_bytes,
         },
-        disk_free: overview.disk_free,
+        disk_free: overview.disk.map(|disk| disk.free_bytes),
+        disk_level: overview.disk.map(|disk| disk.level.name()),
+        maintenance: overview.maintenance.iter().map(maintenance_mode_view).collect(),
         minutes: overview.minutes.iter().map(minute_view).collect(),
     }
 }

@@ -90,7 +90,7 @@ impl From<Error> for CompanionError {
             }
             Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             // Uppy retries forms after these.
-            Error::Locked | Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => {
+            Error::Locked | Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } | Error::Maintenance { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

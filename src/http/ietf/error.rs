@@ -120,7 +120,9 @@ impl From<Error> for IetfError {
             Error::ChecksumMismatch => (StatusCode::BAD_REQUEST, Some(MISMATCHED_DIGEST_TYPE)),
             Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, None),
             // The client should continue, which it does not do after a 4xx.
-            Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } | Error::Maintenance { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
             Error::BytesMissing(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         let mut problem = ProblemDetails::from(error);

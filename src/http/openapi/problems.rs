@@ -92,6 +92,7 @@ fn engine_errors() -> Vec<Error> {
         Error::OverQuota { limit: "open_uploads" },
         Error::RateLimited { after: soon },
         Error::Suspended,
+        Error::Maintenance { message: None },
         Error::Taken("an upload with this external_id is under way"),
         Error::IdempotencyKeyReused,
         Error::WrongState { what: "upload", state: "completing" },

@@ -95,6 +95,8 @@ async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) 
         draining,
         database: health.database.is_ok(),
         store: health.store.is_ok(),
+        disk: site.engine.operations().measure_disk().map(|disk| disk.level.name()),
+        maintenance: site.engine.tenants().is_in_maintenance().await.ok(),
         capabilities: view::capabilities_view(site.engine.operations().capabilities()),
     };
     let mut response = (status, axum::Json(body)).into_response();

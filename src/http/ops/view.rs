@@ -17,6 +17,13 @@ pub(super) struct ReadinessView {
     pub(super) database: bool,
     /// True if the object store answers.
     pub(super) store: bool,
+    /// State of the disk of the data directory: `enough`, `low`, or `full`, when new uploads are refused; null if neither
+    /// the database nor the store is embedded. A full disk does not make the process unready: downloads go on.
+    #[schemars(example = &"enough")]
+    pub(super) disk: Option<&'static str>,
+    /// True while new uploads of every tenant are refused for maintenance; null if the database does not answer.
+    #[schemars(example = false)]
+    pub(super) maintenance: Option<bool>,
     /// Capabilities of the object store, as they were detected.
     pub(super) capabilities: StoreCapabilitiesView,
 }

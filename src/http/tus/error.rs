@@ -66,7 +66,9 @@ impl From<Error> for TusError {
             Error::ChecksumMismatch => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
             Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             // The client should retry, which it does not do after a 408.
-            Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } | Error::Maintenance { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = ProblemDetails::from(error);

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{CellDecode, InvalidRow, bad, decodes, digest, parse, parse_opt, required, size};
+use super::{CellDecode, InvalidCell, bad, decodes, digest, parse, parse_opt, required, size};
 use crate::domain::asset::{Asset, AssetContent, AssetMetadata, AssetState, AssetVerdict, LeftoverBytes};
 use crate::domain::clock::micros;
 use crate::domain::findings::AssetFindings;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{CellDecode, InvalidRow, bad, decodes};
+use super::{CellDecode, InvalidCell, bad, decodes};
 use crate::domain::clock::micros;
 use crate::domain::collection::Collection;
 use crate::domain::ids::{CollectionId, KeyId, TenantId};

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{CellDecode, InvalidRow, bad, decodes, parse};
+use super::{CellDecode, InvalidCell, bad, decodes, parse};
 use crate::domain::clock::micros;
 use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject};

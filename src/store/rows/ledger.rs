@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{CellDecode, InvalidRow, bad, decodes, size};
+use super::{CellDecode, InvalidCell, bad, decodes, size};
 use crate::domain::append::{
     AppendLease, AppendLedger, ConcatRole, EchoedHeaders, RelayedPart, TailSegment, UploadLength,
 };

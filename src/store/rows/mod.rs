@@ -31,12 +31,12 @@ pub(super) use upload::{UploadEntryRow, UploadRow, transfer_cells};
 pub(super) use webhook::{DeliveryRow, WebhookRow};
 
 /// A cell that cannot be decoded: its column and value.
-struct InvalidRow(String);
+struct InvalidCell(String);
 
-type CellDecode<T> = Result<T, InvalidRow>;
+type CellDecode<T> = Result<T, InvalidCell>;
 
-fn bad(column: &str, value: impl std::fmt::Debug) -> InvalidRow {
-    InvalidRow(format!("{column} = {value:?}"))
+fn bad(column: &str, value: impl std::fmt::Debug) -> InvalidCell {
+    InvalidCell(format!("{column} = {value:?}"))
 }
 
 fn parse<T: std::str::FromStr>(column: &str, text: &str) -> CellDecode<T> {
@@ -67,7 +67,7 @@ macro_rules! decodes {
             type Error = StoreError;
             fn try_from(row: $row) -> Result<Self, StoreError> {
                 let name = row.name();
-                row.decode().map_err(|InvalidRow(problem)| StoreError::Corrupt { table: $table, row: name, problem })
+                row.decode().map_err(|InvalidCell(problem)| StoreError::Corrupt { table: $table, row: name, problem })
             }
         }
     };

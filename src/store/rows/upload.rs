@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::ledger::LedgerRow;
-use super::{CellDecode, InvalidRow, bad, decodes, parse, parse_opt, required, size};
+use super::{CellDecode, InvalidCell, bad, decodes, parse, parse_opt, required, size};
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::clock::micros;
 use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
@@ -161,7 +161,7 @@ impl TryFrom<UploadEntryRow> for UploadEntry {
     type Error = StoreError;
     fn try_from(row: UploadEntryRow) -> Result<Self, StoreError> {
         let name = row.upload.name();
-        let filename = parse("filename", &row.filename).map_err(|InvalidRow(problem)| StoreError::Corrupt {
+        let filename = parse("filename", &row.filename).map_err(|InvalidCell(problem)| StoreError::Corrupt {
             table: "asset",
             row: name,
             problem,

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{CellDecode, EventRow, InvalidRow, bad, decodes, parse, parse_opt, required};
+use super::{CellDecode, EventRow, InvalidCell, bad, decodes, parse, parse_opt, required};
 use crate::domain::clock::micros;
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};

@@ -230,7 +230,7 @@ pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEnt
     decode(builder.build_query_as::<EntryRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn list_owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
+pub(super) async fn find_unfinished(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
     let query = sqlx::query_as::<_, EntryRow>(
         "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
          claimed_at, claimed_by FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",

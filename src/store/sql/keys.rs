@@ -15,7 +15,7 @@ use crate::store::rows::at;
 use crate::store::{KeyRotation, Result};
 
 /// Minimum age of the stored last use before a newer use is stored.
-const MIN_NOTE_INTERVAL_MICROS: Duration = Duration::from_secs(60);
+const KEY_USE_NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Number of a tenant's keys that are neither revoked nor expired.
 pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp) -> Result<u64> {
@@ -84,7 +84,7 @@ pub(super) async fn note(
         let query = sqlx::query(
             "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",
         );
-        let query = query.bind(key.0).bind(at(*used)).bind(at(before(*used, MIN_NOTE_INTERVAL_MICROS)));
+        let query = query.bind(key.0).bind(at(*used)).bind(at(before(*used, KEY_USE_NOTE_INTERVAL)));
         query.execute(&mut *conn).await.map_err(undone)?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::store::{
-    AssetTotal, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
+    AssetTotal, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
 };
 
 #[async_trait]
@@ -110,10 +110,6 @@ impl OperationStore for SqlStore {
             groups.extend(failures(&self.read, source).await?);
         }
         Ok(groups)
-    }
-
-    fn free_disk_bytes(&self) -> Option<u64> {
-        self.reserve.as_ref().and_then(DiskReserve::free_bytes)
     }
 }
 

@@ -213,7 +213,7 @@ impl Store for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn list_uncounted_events(&self) -> Result<u64> {
+    async fn count_events_to_roll_up(&self) -> Result<u64> {
         rollup::list_uncounted(&self.read).await
     }
 
@@ -271,7 +271,7 @@ impl Store for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn find_job(&self, work: JobSubject) -> Result<Option<JobEntry>> {
-        jobs::list_owed(&self.read, work.kind(), work.subject()).await
+        jobs::find_unfinished(&self.read, work.kind(), work.subject()).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

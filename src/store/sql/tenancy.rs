@@ -12,8 +12,9 @@ use super::{Db, LOCK_QUOTA};
 use super::{SqlConnection, SqlStore, decode, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::TenantId;
+use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
@@ -105,7 +106,24 @@ pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std
             let query = sqlx::query("DELETE FROM policy WHERE tenant_id = $1 AND name = $2").bind(tenant.0).bind(name);
             one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
         }
+        TenancyWrite::BeginMaintenance(mode) => {
+            let query = sqlx::query(
+                "INSERT INTO maintenance (tenant_id, message, since) VALUES ($1, $2, $3) \
+                 ON CONFLICT (tenant_id) DO UPDATE SET message = excluded.message",
+            );
+            let query = query.bind(concerned(mode.tenant)).bind(mode.message.clone()).bind(at(mode.since));
+            query.execute(conn).await.map(|_| ()).map_err(undone)
+        }
+        TenancyWrite::EndMaintenance(tenant) => {
+            let query = sqlx::query("DELETE FROM maintenance WHERE tenant_id = $1").bind(concerned(*tenant));
+            query.execute(conn).await.map(|_| ()).map_err(undone)
+        }
     }
+}
+
+/// The tenant in a row of `maintenance`: all zeros for the instance.
+fn concerned(tenant: Option<TenantId>) -> Uuid {
+    tenant.map_or(Uuid::nil(), |tenant| tenant.0)
 }
 
 async fn update_tenant(conn: &mut SqlConnection, tenant: &Tenant) -> std::result::Result<(), GroupFailure> {
@@ -186,6 +204,20 @@ impl TenancyStore for SqlStore {
         );
         let query = query.bind(tenant.0).bind(after).bind(i64::from(limit));
         Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_maintenance_modes(&self) -> Result<Vec<MaintenanceMode>> {
+        let query = sqlx::query_as::<_, (Uuid, Option<String>, i64)>(
+            "SELECT tenant_id, message, since FROM maintenance ORDER BY tenant_id",
+        );
+        let rows = query.fetch_all(&self.read).await.map_err(failed)?;
+        let mode = |(tenant, message, since): (Uuid, _, _)| MaintenanceMode {
+            tenant: (!tenant.is_nil()).then_some(TenantId(tenant)),
+            message,
+            since: micros(since),
+        };
+        Ok(rows.into_iter().map(mode).collect())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -178,14 +178,14 @@ async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
 }
 
 /// Ids of pending deliveries whose endpoint is disabled or deleted. Test deliveries to disabled endpoints are left out.
-async fn remove_stranded(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
+async fn list_stranded_deliveries(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
     const FIND: &str = "SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \
         WHERE webhook.state IN ('disabled', 'deleted') AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
     sqlx::query_scalar(FIND).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)
 }
 
 /// Marks these deliveries dead and deletes their jobs, unless their endpoint has become active meanwhile.
-async fn strand(pool: &Pool<Db>, ids: Vec<Uuid>, now: Timestamp) -> Result<u64> {
+async fn mark_deliveries_dead(pool: &Pool<Db>, ids: Vec<Uuid>, now: Timestamp) -> Result<u64> {
     const END: &str = "UPDATE delivery SET state = 'dead', problem = 'disabled', next_try = NULL, finished_at = $2 \
         WHERE id = $1 AND state = 'pending' \
         AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_id AND webhook.state <> 'active')";
@@ -274,12 +274,12 @@ impl WebhookStore for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn drop_deliveries(&self, limit: u32) -> Result<u64> {
-        let ids = remove_stranded(&self.read, limit).await?;
+        let ids = list_stranded_deliveries(&self.read, limit).await?;
         if ids.is_empty() {
             return Ok(0);
         }
         let now = self.now();
-        self.run_detached(move |pool| async move { strand(&pool, ids, now).await }).await
+        self.run_detached(move |pool| async move { mark_deliveries_dead(&pool, ids, now).await }).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -29,7 +29,7 @@ const MAX_CLAMD_FILE_BYTES: u64 = (1 << 31) - 1;
 /// Maximum chunk size; each chunk has a length prefix and a deadline.
 const MAX_CHUNK_BYTES: usize = 64 << 10;
 /// Maximum length of an answer; a longer text is no clamd answer.
-const MAX_ANSWER_BYTES: u64 = 4 << 10;
+const MAX_REPLY_BYTES: u64 = 4 << 10;
 
 /// Address of clamd: `tcp://host:port` (3310 if no port is given) or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,7 +277,7 @@ impl ClamdClient {
 /// an error. The end of the connection is not awaited: clamd resets it if it has not read everything.
 async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, ScanError> {
     let mut text = Vec::new();
-    BufReader::new(from.take(MAX_ANSWER_BYTES)).read_until(0, &mut text).await?;
+    BufReader::new(from.take(MAX_REPLY_BYTES)).read_until(0, &mut text).await?;
     match text.split_last() {
         Some((0, line)) => Ok(printable_line(line)),
         _ => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),

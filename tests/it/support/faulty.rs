@@ -24,6 +24,7 @@ use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, CollectionId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
 use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob};
 use gantry::domain::key::ApiKey;
+use gantry::domain::maintenance::MaintenanceMode;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::policy::Policy;
 use gantry::domain::quota::{QuotaUsage, TenantQuota};
@@ -321,7 +322,7 @@ pass_on! {
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
     async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
     async fn count_events(&self) -> u64;
-    async fn list_uncounted_events(&self) -> u64;
+    async fn count_events_to_roll_up(&self) -> u64;
     async fn count_expired(&self, now: Timestamp, before: Timestamp) -> u64;
     async fn list_event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<EventCount>;
     async fn keep_progress(&self, job: &Job) -> bool;
@@ -391,6 +392,7 @@ pass_on_tenancy! {
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
     async fn list_policy_origins(&self) -> Vec<String>;
+    async fn list_maintenance_modes(&self) -> Vec<MaintenanceMode>;
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }

@@ -13,10 +13,6 @@ macro_rules! pass_on_operations {
     ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
         #[async_trait]
         impl OperationStore for FaultyStore {
-            fn free_disk_bytes(&self) -> Option<u64> {
-                self.inner.free_disk_bytes()
-            }
-
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
                 self.inner.$name($($arg),*).await
             })*

@@ -72,6 +72,7 @@ impl Default for Shape {
             max_offers: 3,
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
+            disk_reserve: 0,
             feed: FeedSettings {
                 keep: Duration::from_secs(30 * 24 * 3600),
                 followers: 4096,
@@ -234,6 +235,7 @@ fn trusting(
         tokens: TokenSigner::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
         issuers,
         settings,
+        disk: None,
         instance_id: "test".to_owned(),
     })
 }

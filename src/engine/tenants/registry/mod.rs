@@ -13,6 +13,7 @@ use crate::engine::audit::{self, AuditedAct};
 use crate::store::{NewRow, Store, Tx};
 
 mod keys;
+mod maintenance;
 mod tenants;
 
 /// Registry of tenants and API keys.
