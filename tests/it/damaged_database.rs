@@ -210,7 +210,12 @@ async fn a_full_disk_is_507_and_deletes_use_the_reserve() {
     // The reserve is touched: nothing new, and everything that makes room.
     disk.leave(7 << 20);
     let (code, problem) = create(&instance, &key).await;
-    assert_eq!((code, &problem["code"], &problem["retryable"]), (507, &json!("storage_full"), &json!(false)));
+    assert_eq!((code, &problem["code"], &problem["retryable"]), (507, &json!("storage_full"), &json!(true)));
+    let ready = ask(&instance, &key, "/readyz?verbose").await;
+    assert_eq!((ready.0, &ready.1["disk"]), (200, &json!("full")), "downloads go on");
+    let alarms = ask(&instance, &key, "/v1/admin/alarms").await.1;
+    let codes: Vec<_> = alarms["alarms"].as_array().unwrap().iter().map(|alarm| &alarm["code"]).collect();
+    assert!(codes.contains(&&json!("disk_full")), "{alarms}");
     let link = requests::client().post(format!("{}/v1/assets/{}/links", instance.url, assets[0])).bearer_auth(&key);
     assert_eq!(link.json(&json!({ "expires_in": 60 })).send().await.unwrap().status(), 507);
     assert_eq!(delete(&instance, &key, &assets[0]).await, 204);
