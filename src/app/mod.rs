@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::ServiceConfig;
+use crate::domain::node::NodeRole;
 use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
 use crate::http::tls::ReloadableCertificate;
@@ -23,6 +24,7 @@ use crate::worker::{JobWorker, WebhookSender};
 mod bootstrap;
 mod data_dir;
 mod embedded;
+mod heartbeat;
 mod local_reader;
 mod object_store;
 mod pipeline;
@@ -45,7 +47,7 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
     let site = AppState::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
     let site = site.with_cors(&config.cors_origins).with_json_budget(config.json_memory);
     let site = site.with_forwarding(config.forwarding.clone());
-    let site = site.with_failure_limit(config.failures_per_address);
+    let site = site.with_failure_limit(config.failures_per_address).with_settings(config.shown.clone());
     let site = match &config.content_url {
         Some(url) => site.with_content_url(url),
         None => site,
@@ -56,6 +58,7 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
         async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
+    heartbeat::spawn_heartbeat(&foundations, NodeRole::Serve, end.clone());
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
     server::serve(
@@ -96,6 +99,7 @@ pub async fn work(config: &ServiceConfig, end: CancellationToken) -> anyhow::Res
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
+    heartbeat::spawn_heartbeat(&foundations, NodeRole::Work, end.clone());
     tracing::info!("working");
     end.cancelled().await;
     background.finish(config.server.shutdown_grace).await;

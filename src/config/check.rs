@@ -10,7 +10,9 @@ use ipnet::IpNet;
 
 use super::layers::MergedSettings;
 use super::units::parse_size;
-use super::{DatabaseConfig, InvalidSettings, ServiceConfig, StoreConfig, deliveries, issuers, processing, webhooks};
+use super::{
+    DatabaseConfig, InvalidSettings, ServiceConfig, StoreConfig, deliveries, issuers, processing, redacted, webhooks,
+};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::UploadTimeouts;
 use crate::engine::{self, BodyPaceLimits, FeedSettings, MIN_SECRET_BYTES};
@@ -102,12 +104,14 @@ impl ConfigParser {
 
 /// Parses the merged settings.
 pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSettings> {
+    let shown = redacted::redact(&merged.texts);
     let mut c = ConfigParser { texts: merged.texts, errors: merged.errors };
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
     let engine = engine(&mut c);
     let forwarding = forwarding(&mut c);
     let config = ServiceConfig {
+        shown,
         public_url: c.public_origin("public_url", "listen", listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),

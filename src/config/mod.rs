@@ -3,6 +3,7 @@
 //! `layers` merges the sources and knows which names exist: those of `default.toml`, the annotated reference. `check`
 //! parses the texts and collects every error before it gives up.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ mod issuers;
 mod layers;
 mod origins;
 mod processing;
+mod redacted;
 pub(crate) mod units;
 mod webhooks;
 
@@ -30,6 +32,8 @@ pub const DEFAULT_CONFIG_TOML: &str = include_str!("default.toml");
 /// Valid settings of the service.
 #[derive(Clone, Debug)]
 pub struct ServiceConfig {
+    /// The settings by name as operators may see them, without secrets.
+    pub shown: BTreeMap<String, String>,
     /// Address of the API's listener.
     pub listen: SocketAddr,
     /// The only origin of URLs in answers; `None`: the listening address.

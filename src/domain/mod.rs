@@ -29,6 +29,7 @@ pub mod key;
 pub mod maintenance;
 pub mod media_alias;
 pub mod name;
+pub mod node;
 pub mod plan;
 pub mod policy;
 pub mod quota;

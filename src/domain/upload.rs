@@ -352,6 +352,15 @@ impl Upload {
         }
     }
 
+    /// Lets an open upload expire at `until`; an earlier time than before changes nothing.
+    pub fn extend(mut self, until: Timestamp) -> Result<Self, InvalidTransition> {
+        if self.state != UploadState::Open {
+            return Err(self.refuse("extended"));
+        }
+        self.expires_at = self.expires_at.max(until);
+        Ok(self)
+    }
+
     /// Postpones the next check of an open upload: the delays double, and the last check is at its expiry.
     #[must_use]
     pub fn look_later(mut self, patience: &UploadTimeouts, now: Timestamp) -> Self {

@@ -68,8 +68,8 @@ pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
-    DependencyHealth, FailureSummary, InstanceOverview, JobHistory, JobQueues, ListJobs, OperationEngine,
-    OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
+    DependencyHealth, FailureSummary, InstanceOverview, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL,
+    OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,
@@ -155,6 +155,7 @@ impl Engine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            tokens: ports.tokens.clone(),
             tenants: tenants.clone(),
             events: events.clone(),
             webhooks: webhooks.clone(),

@@ -10,6 +10,7 @@
 //! `openapi` (routes and the contract that describes them, from the same declaration), `caching`. Protocols do not use
 //! each other, and none of them accesses the database or the object store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -76,6 +77,8 @@ pub struct AppStateInner {
     readiness: Arc<ops::ReadinessProbe>,
     metrics: Arc<ops::NodeMetrics>,
     failure_limit: Arc<failure_limit::FailureLimit>,
+    /// Settings by name, without secrets.
+    settings: Arc<BTreeMap<String, String>>,
     /// Memory budget for the JSON bodies of all requests.
     json_budget: json_body::JsonBudget,
     /// Cancelled when the shutdown is announced: endless streams must end.
@@ -105,6 +108,7 @@ impl AppState {
             cors_origins: Arc::new([]),
             forwarding: forwarded::TrustedForwarding::default(),
             metrics: Arc::default(),
+            settings: Arc::default(),
             failure_limit: Arc::new(failure_limit::FailureLimit::new(0)),
             json_budget: json_body::JsonBudget::new(json_body::DEFAULT_BUDGET_BYTES),
         }))
@@ -115,6 +119,12 @@ impl AppState {
     pub fn with_content_url(self, url: &str) -> Self {
         let content_url = url.trim_end_matches('/').into();
         Self(Arc::new(AppStateInner { content_url, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Shows these settings, from which secrets were removed, to operators.
+    #[must_use]
+    pub fn with_settings(self, settings: BTreeMap<String, String>) -> Self {
+        Self(Arc::new(AppStateInner { settings: Arc::new(settings), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Limits the memory for all JSON bodies together to `bytes`, or to the longest body if that is more.

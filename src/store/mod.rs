@@ -133,8 +133,8 @@ pub struct AssetQuery {
 /// Filter and page of a tenant's jobs. Oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct JobQuery {
-    /// The tenant.
-    pub tenant: TenantId,
+    /// Only jobs of this tenant; `None`: of all tenants, without chores.
+    pub tenant: Option<TenantId>,
     /// Only rows in this state.
     pub state: Option<JobState>,
     /// Only jobs of this kind.

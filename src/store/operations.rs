@@ -9,6 +9,7 @@ use crate::domain::ids::{AssetId, DeliveryId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::domain::name::FileName;
+use crate::domain::node::Node;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 
 /// Filter and page of a list of uploads. Newest first.
@@ -121,8 +122,18 @@ pub trait OperationStore: Send + Sync {
     async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Result<Vec<JobId>>;
     /// Attempts of a job that have ended, in their order, the last `limit`. Kept for 30 days, also for finished jobs.
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Result<Vec<JobAttempt>>;
+    /// Jobs about an asset that are not finished, dead ones too, oldest first.
+    async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>>;
+    /// Attempts of all jobs about an asset that have ended, in the order in which they began, the last `limit`.
+    async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Result<Vec<JobAttempt>>;
     /// Ids of dead deliveries, newest first.
     async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>>;
+    /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.
+    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> Result<()>;
+    /// Deletes the row of a process.
+    async fn forget_node(&self, id: uuid::Uuid) -> Result<()>;
+    /// The processes that were seen after this time, by name.
+    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<Node>>;
     /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries.
     async fn list_failures(&self) -> Result<Vec<FailureGroup>>;
 }

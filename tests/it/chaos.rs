@@ -242,7 +242,7 @@ async fn wreck(workers: &mut Workers<'_>, clamd: &mut Own, nats: &mut Own, postg
 /// The first jobs of the one tenant.
 async fn left_over(rows: &Arc<dyn Store>) -> JobQuery {
     let tenant = rows.find_tenant_by_name("default").await.unwrap().unwrap().id;
-    JobQuery { tenant, state: None, kind: Some(JobKind::Process), after: None, limit: 5 }
+    JobQuery { tenant: Some(tenant), state: None, kind: Some(JobKind::Process), after: None, limit: 5 }
 }
 
 async fn everything_has_met_its_fate(instance: &Instance, world: &World) {

@@ -14,7 +14,7 @@ export async function readStory(app, id) {
     events,
     optional(events.then((all) => readUpload(api, id, all)), null),
     rights.admin ? optional(api.get("/v1/admin/audit", { subject: `asset:${id}`, limit: 200 }), { entries: [] }) : { entries: [] },
-    rights.admin ? optional(readJobs(api, id, gaps), []) : [],
+    rights.admin ? optional(readJobs(api, id), []) : [],
     rights.admin ? optional(readDeliveries(api, id), []) : [],
   ]);
   if (!rights.admin) gaps.push("Jobs, deliveries and audit entries are shown to administrators only.");
@@ -34,12 +34,8 @@ async function readUpload(api, id, events) {
   return { ...listed, ...exact, offset, parts: exact.part_count };
 }
 
-async function readJobs(api, id, gaps) {
-  const pages = await Promise.all(["ready", "running", "dead"].map((state) => api.get("/v1/admin/jobs", { state, limit: 500 })));
-  if (pages.some((page) => page.next_after)) gaps.push("Only the first 500 jobs of each state were looked through.");
-  const jobs = pages.flatMap((page) => page.jobs).filter((job) => job.asset_id === id);
-  return Promise.all(jobs.map((job) => api.get(`/v1/admin/jobs/${job.id}`).then((whole) => ({ ...job, ...whole }), () => job)));
-}
+/** Every job about the asset, finished ones too. */
+const readJobs = (api, id) => api.get(`/v1/admin/assets/${id}/jobs`).then(({ jobs }) => jobs);
 
 async function readDeliveries(api, id) {
   const { webhooks } = await api.get("/v1/webhooks");

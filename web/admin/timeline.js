@@ -74,7 +74,7 @@ const entryItem = ({ entry }) => h("li.item", { "data-tone": "idle" }, h("span.d
 
 const jobFold = (job) => h("details.fold", { "data-fold": `job-${job.id}`, open: job.state === "dead" },
   h("summary", icon("job"), `Job ${job.kind} `, state(job.state)),
-  facts([["Id", h("a", { href: href("dead", { open: `job:${job.id}` }) }, h("code", shortId(job.id)))], ["Tries", String(job.tries)], ["Last error", job.last_error]]), attempts(job.attempts));
+  facts([["Id", h("a", { href: href("dead", { open: `job:${job.id}` }) }, h("code", shortId(job.id)))], ["Tries", String(job.tries ?? job.attempts.length)], ["Last error", job.last_error]]), attempts(job.attempts));
 
 const deliveryFold = ({ endpoint, delivery }) => h("details.fold", { "data-fold": `delivery-${delivery.id}`, open: delivery.state === "dead" },
   h("summary", icon("webhooks"), "Webhook ", state(delivery.state)),

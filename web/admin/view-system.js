@@ -1,4 +1,4 @@
-// The state of the service: readiness, what the store can do, limits; and what the API does not tell.
+// The state of the service: readiness, maintenance, processes, what the store can do, limits and settings.
 
 import { button, h } from "./dom.js";
 import { ask } from "./dialog.js";
@@ -19,8 +19,10 @@ export function systemView(app) {
       const ready = await (await fetch("/readyz?verbose")).json();
       const limits = await app.api.get("/v1/limits");
       // Shown to the operators of the instance alone.
-      const modes = await app.api.get("/v1/admin/maintenance").then(({ modes }) => modes, () => null);
-      element.replaceChildren(readiness(ready), modes && maintenance(app, modes), capabilities(ready.capabilities), limitFacts(limits), missing());
+      const own = (path, name) => (app.rights.operator ? app.api.get(path).then((answer) => answer[name]) : null);
+      const [modes, nodes, settings] = await Promise.all([own("/v1/admin/maintenance", "modes"), own("/v1/admin/nodes", "nodes"), own("/v1/admin/config", "settings")]);
+      element.replaceChildren(...[readiness(ready), modes && maintenance(app, modes), nodes && nodeTable(nodes), capabilities(ready.capabilities), limitFacts(limits),
+        settings && settingsList(settings)].filter(Boolean));
     } catch (problem) {
       element.replaceChildren(problemBox(problem, refresh));
     } finally {
@@ -77,6 +79,17 @@ function limitFacts(limits) {
     ["A link lives at most", duration(limits.max_link_expires_in * 1000)], ["Checksums", limits.checksums?.join(", ")]]));
 }
 
-const missing = () => section("Not shown here", h("p", "The API does not tell the configuration, the nodes of the cluster and the clock of the database. ",
-  h("code", "gantry check-config"), " prints what is wrong with the settings; ", h("a", { href: "/metrics" }, "/metrics"), " has numbers of this node, and ",
-  h("a", { href: "/docs/operators" }, "the operators' guide"), " explains them."));
+/** Beyond this, signed URLs and leases are at risk. */
+const MAX_SKEW_MS = 30_000;
+
+function nodeTable(nodes) {
+  const row = (node) => h("tr", h("th", { scope: "row" }, h("code", node.name)), h("td", node.role), h("td", node.version), h("td", time(node.started_at)),
+    h("td", Math.abs(node.clock_skew_ms) > MAX_SKEW_MS ? state("warning", `${node.clock_skew_ms} ms`) : h("span.num", `${node.clock_skew_ms} ms`)),
+    h("td", h("span.num", `${bytes(node.bytes_in_per_second)}/s`)), h("td", h("span.num", `${bytes(node.bytes_out_per_second)}/s`)));
+  const head = ["Process", "Role", "Version", "Started", "Clock ahead", "In", "Out"].map((title) => h("th", { scope: "col" }, title));
+  return section("Processes", h("p.muted", "Seen within the last 45 seconds; rates of the last whole minute."),
+    h("div.scroller", { tabindex: "0", role: "region", "aria-label": "Processes of the service" }, h("table", h("thead", h("tr", head)), h("tbody", nodes.map(row)))));
+}
+
+const settingsList = (settings) => section("Settings of this node", h("p.muted", "Secrets that are set are shown as (set)."),
+  h("details", h("summary", `${Object.keys(settings).length} settings`), facts(Object.entries(settings).map(([name, value]) => [h("code", name), h("code", value === "" ? "–" : value)]))));

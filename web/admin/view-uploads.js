@@ -38,7 +38,8 @@ export function uploadsView(app) {
       { title: "Expires", wide: true, cell: (upload) => time(upload.expires_at) },
     ],
     actions: (upload) => (app.rights.admin && ["open", "completing"].includes(upload.state)
-      ? [button(".small.quiet", { click: () => abortUpload(app, upload) }, "Abort")] : []),
+      ? [upload.state === "open" && button(".small.quiet", { click: () => extendUpload(app, upload) }, "Extend"),
+        button(".small.quiet", { click: () => abortUpload(app, upload) }, "Abort")].filter(Boolean) : []),
     empty: emptyState("No upload is in flight.", "An upload is listed here from its first request until it is complete.", "gantry put FILE"),
     load: async (params, { cursor, limit }) => {
       const { state: asked, idle_for, protocol, owner, created_after, tenant } = params;
@@ -57,5 +58,11 @@ export const abortUpload = (app, upload) => ask({
   title: `Abort the upload of ${upload.filename}?`,
   text: `${bytes(upload.offset)} that have arrived are removed, and its sender cannot go on. The asset becomes abandoned.`,
   action: "Abort the upload", danger: true, done: "The upload is aborted.",
-  run: async () => { await app.api.send("DELETE", `/v1/uploads/${upload.id}`); app.refresh(); },
+  run: async () => { await app.api.send("DELETE", `/v1/admin/uploads/${upload.id}`); app.refresh(); },
+});
+
+export const extendUpload = (app, upload) => ask({
+  title: `Give the upload of ${upload.filename} more time?`, text: "It can go on with the key that began it; a page or a phone needs the new grant.",
+  fields: [{ name: "days", label: "Days from now", value: "1", required: true }], action: "Extend", done: "The upload has more time.",
+  run: async ({ days }) => { await app.api.send("POST", `/v1/admin/uploads/${upload.id}/extend`, { expires_in: Math.round(Number(days) * 86_400) }); app.refresh(); },
 });

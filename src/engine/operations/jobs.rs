@@ -3,13 +3,15 @@
 //! A tenant's administrators manage the tenant's own jobs. Actions that concern all tenants, such as pausing a kind and
 //! running chores, are for administrators of the tenant `default`, the operators of the instance.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{OperationEngine, OperatorAlarm};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
-use crate::domain::ids::JobId;
+use crate::domain::ids::{AssetId, JobId};
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
 use crate::domain::job_attempt::JobAttempt;
 use crate::engine::audit::AuditedAct;
@@ -26,8 +28,10 @@ const MAX_SHOWN_ATTEMPTS: u32 = 100;
 const MAX_COUNTED_ROWS: u32 = 10_000;
 
 /// Filter and page of a list of jobs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ListJobs {
+    /// Only jobs of this tenant, by name or id; `*`: of all tenants, for operators. `None`: of the caller's own tenant.
+    pub tenant: Option<String>,
     /// Only jobs in this state.
     pub state: Option<JobState>,
     /// Only jobs of this kind.
@@ -76,13 +80,24 @@ impl OperationEngine {
         Ok(JobHistory { entry, attempts })
     }
 
-    /// A page of the tenant's jobs.
+    /// Every job about an asset with its attempts, finished jobs too, oldest first. Attempts are kept for 30 days.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn list_asset_jobs(&self, actor: &Actor, id: AssetId) -> Result<Vec<JobHistory>> {
+        may_ask(actor, Action::Administer)?;
+        let asset = self.store.find_asset(id).await?.ok_or(Error::NotFound)?;
+        self.tenants.load_administered_tenant(actor, Some(&asset.tenant.to_string())).await?;
+        let attempts = self.store.list_asset_attempts(id, MAX_SHOWN_ATTEMPTS).await?;
+        Ok(group_by_job(attempts, self.store.list_asset_jobs(id).await?))
+    }
+
+    /// A page of jobs.
     #[tracing::instrument(skip_all)]
     pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
         may_ask(actor, Action::Administer)?;
         check_page_limit(list.limit)?;
-        let ListJobs { state, kind, after, limit } = list;
-        Ok(self.store.list_jobs(&JobQuery { tenant: tenant_of(actor)?, state, kind, after, limit }).await?)
+        let ListJobs { tenant, state, kind, after, limit } = list;
+        let tenant = self.tenants.load_listed_tenant(actor, tenant.as_deref()).await?;
+        Ok(self.store.list_jobs(&JobQuery { tenant, state, kind, after, limit }).await?)
     }
 
     /// Makes a dead job due again, with all its attempts ahead.
@@ -112,7 +127,7 @@ impl OperationEngine {
     /// is 0.
     #[tracing::instrument(skip_all)]
     pub async fn retry_dead_jobs(&self, actor: &Actor, kind: Option<JobKind>) -> Result<u32> {
-        let list = ListJobs { state: Some(JobState::Dead), kind, after: None, limit: MAX_RETRIED_JOBS };
+        let list = ListJobs { state: Some(JobState::Dead), kind, limit: MAX_RETRIED_JOBS, ..ListJobs::default() };
         let mut retried = 0;
         for entry in self.list_jobs(actor, list).await? {
             match self.retry_job(actor, entry.job.id).await {
@@ -238,4 +253,18 @@ impl OperationEngine {
         may_ask(actor, Action::Administer)?;
         Ok(self.store.list_event_counts(tenant_of(actor)?, from, to).await?)
     }
+}
+
+/// Jobs with their attempts, in the order in which they were created.
+fn group_by_job(attempts: Vec<JobAttempt>, entries: Vec<JobEntry>) -> Vec<JobHistory> {
+    let mut histories = BTreeMap::<JobId, JobHistory>::new();
+    for attempt in attempts {
+        let history = histories.entry(attempt.job).or_insert_with(|| JobHistory { entry: None, attempts: Vec::new() });
+        history.attempts.push(attempt);
+    }
+    for entry in entries {
+        let id = entry.job.id;
+        histories.entry(id).or_insert_with(|| JobHistory { entry: None, attempts: Vec::new() }).entry = Some(entry);
+    }
+    histories.into_values().collect()
 }

@@ -2,12 +2,14 @@
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
-//! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine
+//! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 
 use std::sync::{Arc, Mutex};
 
 use crate::blob::BlobStore;
+use crate::domain::access::Actor;
 use crate::domain::ids::UploadId;
+use crate::engine::Result;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
@@ -16,6 +18,7 @@ use crate::engine::events::EventEngine;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
+use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::webhooks::WebhookEngine;
 use crate::store::Store;
@@ -23,14 +26,17 @@ use crate::store::Store;
 mod alarms;
 mod health;
 mod jobs;
+mod nodes;
 mod orphans;
 mod overview;
 mod release;
 mod sweep;
+mod uploads;
 
 pub use alarms::OperatorAlarm;
 pub use health::DependencyHealth;
 pub use jobs::{JobHistory, JobQueues, ListJobs};
+pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
 pub use sweep::{RetentionReport, SweepReport};
@@ -43,6 +49,7 @@ pub struct OperationEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) tokens: Arc<TokenSigner>,
     pub(super) tenants: Arc<TenantEngine>,
     pub(super) events: Arc<EventEngine>,
     pub(super) webhooks: Arc<WebhookEngine>,
@@ -53,4 +60,14 @@ pub struct OperationEngine {
     pub(super) instance_id: Arc<str>,
     /// Last upload about which the alarms asked the store.
     pub(super) idle_cursor: Arc<Mutex<Option<UploadId>>>,
+}
+
+impl OperationEngine {
+    /// Refuses all actors except operators of the instance, the administrators of the tenant `default`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::engine::Error::Forbidden).
+    pub async fn require_operator(&self, actor: &Actor) -> Result<()> {
+        self.tenants.require_operator(actor).await
+    }
 }

@@ -1,16 +1,22 @@
 //! Glue of the administration API: parse, call the engine, render.
 
+use std::time::Duration;
+
 use axum::Json as Rendered;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::job_view::job_history_view;
+use super::job_view::{AssetJobsView, job_history_view};
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
-use super::view::{self, AlarmListView, ChoreDryRunView, ChoreStartView, QueueListView, RetriedJobsView};
-use super::wire::{self, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::view::{
+    self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, QueueListView, RetriedJobsView,
+};
+use super::wire::{
+    self, ExtendUploadBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+};
 use crate::domain::access::Actor;
-use crate::domain::ids::{AssetId, JobId};
+use crate::domain::ids::{AssetId, JobId, UploadId};
 use crate::engine::Error;
 use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId};
@@ -26,8 +32,9 @@ pub(super) async fn list_jobs(
     RawQuery(query): RawQuery,
 ) -> AdminResult {
     let list = wire::parse_jobs_query(query.as_deref())?;
+    let limit = list.limit;
     let jobs = site.engine.operations().list_jobs(&actor, list).await?;
-    let next = next_cursor(&jobs, list.limit, |entry| entry.job.id);
+    let next = next_cursor(&jobs, limit, |entry| entry.job.id);
     Ok(Rendered(view::job_page_view(&jobs, next)).into_response())
 }
 
@@ -39,6 +46,36 @@ pub(super) async fn get_job(
     let history = site.engine.operations().load_job(&actor, job).await?;
     let view = job_history_view(&history).ok_or(Error::NotFound)?;
     Ok(Rendered(view).into_response())
+}
+
+pub(super) async fn list_asset_jobs(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(asset): PathId<AssetId>,
+) -> AdminResult {
+    let histories = site.engine.operations().list_asset_jobs(&actor, asset).await?;
+    let jobs = histories.iter().filter_map(job_history_view).collect();
+    Ok(Rendered(AssetJobsView { jobs }).into_response())
+}
+
+pub(super) async fn abort_upload(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(upload): PathId<UploadId>,
+) -> AdminResult<StatusCode> {
+    site.engine.operations().abort_upload_of_any(&actor, upload).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn extend_upload(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(upload): PathId<UploadId>,
+    body: JsonBody<ExtendUploadBody>,
+) -> AdminResult<Rendered<ExtendedUploadView>> {
+    let expires_in = Duration::from_secs(body.value.expires_in);
+    let (upload, grant) = site.engine.operations().extend_upload(&actor, upload, expires_in).await?;
+    Ok(Rendered(ExtendedUploadView { upload: upload.id, expires_at: upload.expires_at, grant }))
 }
 
 pub(super) async fn get_overview(

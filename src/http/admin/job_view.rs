@@ -41,11 +41,21 @@ pub(super) struct JobHistoryView<'a> {
     due_at: Option<Timestamp>,
     /// Time of creation; null for a finished job.
     created_at: Option<Timestamp>,
+    /// Number of attempts that count towards its limit; null for a finished job.
+    #[schemars(example = 2)]
+    tries: Option<u32>,
     /// Reason why the last try failed; null if it did not.
     #[schemars(example = &"the storage did not answer")]
     last_error: Option<&'a str>,
     /// Attempts in their order, at most the last 100, kept for 30 days.
     attempts: Vec<JobAttemptView<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AssetJobs")]
+pub(super) struct AssetJobsView<'a> {
+    /// Jobs about the asset, oldest first, finished ones too; together at most the last 100 attempts, kept for 30 days.
+    pub(super) jobs: Vec<JobHistoryView<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -108,6 +118,7 @@ pub(super) fn job_history_view(history: &JobHistory) -> Option<JobHistoryView<'_
         tenant,
         due_at: entry.map(|entry| entry.run_at),
         created_at: entry.map(|entry| entry.created_at),
+        tries: entry.map(|entry| entry.job.tries),
         last_error: entry.and_then(|entry| entry.last_error.as_deref()),
         attempts: history.attempts.iter().map(attempt_view).chain(entry.and_then(running_view)).collect(),
     })

@@ -3,6 +3,7 @@
 use super::openapi::ApiRoutes;
 
 mod handlers;
+mod instance;
 mod job_view;
 mod maintenance;
 mod overview_view;
@@ -15,5 +16,7 @@ pub(super) fn routes() -> ApiRoutes {
         .merge(routes::instance_routes())
         .merge(routes::overview_routes())
         .merge(maintenance::routes())
+        .merge(instance::routes())
+        .merge(routes::upload_routes())
         .merge(routes::reprocess_routes())
 }

@@ -3,18 +3,20 @@
 use serde_json::json;
 
 use super::handlers;
-use super::job_view::JobHistoryView;
+use super::job_view::{AssetJobsView, JobHistoryView};
 use super::overview_view::{FailureListView, OverviewView};
 use super::view::{
-    AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, HourlyStatsView, JobPageView, QueueListView,
-    ReprocessSummaryView, RetriedJobsView,
+    AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, ExtendedUploadView, HourlyStatsView, JobPageView,
+    QueueListView, ReprocessSummaryView, RetriedJobsView,
 };
-use super::wire::{ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::wire::{
+    ExtendUploadBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+};
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, time_type};
+use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type};
 
 pub(super) fn job_routes() -> ApiRoutes {
     let list = op("A page of jobs").operation_id("listJobs").access(ADMIN_ACCESS).paged("after");
@@ -22,6 +24,11 @@ pub(super) fn job_routes() -> ApiRoutes {
         "kind",
         one_of(JobKind::ALL.map(JobKind::name)).optional(),
         "Of this kind only.",
+    );
+    let list = list.query(
+        "tenant",
+        string_type().optional(),
+        "Of this tenant, by name or id; `*`, for operators of the instance, of all tenants.",
     );
     let all = op("Retry up to a thousand dead jobs")
         .operation_id("retryDeadJobs")
@@ -42,6 +49,14 @@ pub(super) fn job_routes() -> ApiRoutes {
                 .access(ADMIN_RESOURCE_ACCESS)
                 .description("Finished jobs are found by their attempts, which are kept for 30 days.")
                 .json_response::<JobHistoryView<'_>>(200),
+        )
+        .get(
+            "/v1/admin/assets/{id}/jobs",
+            handlers::list_asset_jobs,
+            op("Every job about an asset, with every attempt")
+                .operation_id("listAssetJobs")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .json_response::<AssetJobsView<'_>>(200),
         )
         .delete(
             "/v1/admin/jobs/{id}",
@@ -140,6 +155,29 @@ pub(super) fn overview_routes() -> ApiRoutes {
                 .access(OPERATOR_ACCESS)
                 .description("Rejected and failed assets, dead jobs and dead deliveries of all tenants.")
                 .json_response::<FailureListView>(200),
+        )
+}
+
+/// What administrators do with uploads of others.
+pub(super) fn upload_routes() -> ApiRoutes {
+    let extend = op("Give an open upload more time")
+        .operation_id("extendUpload")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .description(
+            "An operator of the instance extends uploads of every tenant. A time earlier than before changes nothing.",
+        )
+        .json_body::<ExtendUploadBody>(json!({ "expires_in": 86_400 }))
+        .json_response::<ExtendedUploadView>(200);
+    ApiRoutes::for_tag("Administration")
+        .post("/v1/admin/uploads/{id}/extend", handlers::extend_upload, extend.error_codes(&["wrong_state", "gone"]))
+        .delete(
+            "/v1/admin/uploads/{id}",
+            handlers::abort_upload,
+            op("Abort an upload of any tenant")
+                .operation_id("abortAnyUpload")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .empty_response(204, "It is aborted, or had ended without a file.")
+                .error_codes(&["wrong_state"]),
         )
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
-use crate::domain::ids::{AssetId, JobId};
+use crate::domain::ids::{AssetId, JobId, UploadId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::engine::{JobQueues, OperatorAlarm, ReprocessSummary};
 
@@ -67,6 +67,18 @@ fn job_view(entry: &JobEntry) -> JobView<'_> {
 
 pub(super) fn job_page_view(jobs: &[JobEntry], next_after: Option<JobId>) -> JobPageView<'_> {
     JobPageView { jobs: jobs.iter().map(job_view).collect(), next_after }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExtendedUpload")]
+pub(super) struct ExtendedUploadView {
+    /// Id of the upload.
+    pub(super) upload: UploadId,
+    /// Time at which the upload expires now.
+    pub(super) expires_at: Timestamp,
+    /// Grant that lives as long as the upload; grants that were made before keep their own expiry.
+    #[schemars(example = &"gu_…")]
+    pub(super) grant: String,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -44,6 +44,16 @@ pub(super) struct ReleaseAssetBody {
     pub(super) reason: String,
 }
 
+/// `POST /v1/admin/uploads/{id}/extend`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ExtendUpload")]
+pub(super) struct ExtendUploadBody {
+    /// Seconds from now until the upload expires.
+    #[schemars(range(min = 1))]
+    pub(super) expires_in: u64,
+}
+
 /// `POST /v1/assets/{id}/reprocess`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -120,6 +130,7 @@ pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
         match name.as_str() {
             "state" => list.state = Some(parse_parameter("state", &value, "must be ready, running or dead")?),
             "kind" => list.kind = Some(parse_job_kind(&value)?),
+            "tenant" => list.tenant = Some(value),
             "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a job")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),

@@ -71,3 +71,15 @@ pub(super) async fn list(pool: &Pool<Db>, job: JobId, limit: u32) -> Result<Vec<
     attempts.reverse();
     Ok(attempts)
 }
+
+/// Attempts of all jobs about a subject that have ended, in the order in which they began, at most `limit`, the last
+/// ones.
+pub(super) async fn list_for_subject(pool: &Pool<Db>, subject: uuid::Uuid, limit: u32) -> Result<Vec<JobAttempt>> {
+    let query = sqlx::query_as::<_, AttemptRow>(
+        "SELECT * FROM job_attempt WHERE subject_id = $1 ORDER BY started_at DESC, attempt DESC LIMIT $2",
+    );
+    let rows = query.bind(subject).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)?;
+    let mut attempts = decode::<_, JobAttempt>(rows)?;
+    attempts.reverse();
+    Ok(attempts)
+}

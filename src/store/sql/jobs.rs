@@ -214,9 +214,12 @@ pub(super) async fn list_paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
 pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEntry>> {
     let mut builder = QueryBuilder::<Db>::new(
         "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
-         claimed_at, claimed_by FROM job WHERE tenant_id = ",
+         claimed_at, claimed_by FROM job WHERE tenant_id ",
     );
-    builder.push_bind(query.tenant.0);
+    match query.tenant {
+        Some(tenant) => builder.push("= ").push_bind(tenant.0),
+        None => builder.push("<> ").push_bind(uuid::Uuid::nil()),
+    };
     if let Some(state) = query.state {
         builder.push(" AND state = ").push_bind(state.name());
     }

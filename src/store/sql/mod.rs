@@ -29,6 +29,7 @@ mod keys;
 mod links;
 mod list;
 mod names;
+mod nodes;
 mod operations;
 mod port;
 mod rollup;

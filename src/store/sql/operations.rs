@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, names, uploads};
+use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, decode, failed, names, nodes, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
+use crate::domain::node::Node;
 use crate::store::{
     AssetTotal, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
 };
@@ -95,12 +96,45 @@ impl OperationStore for SqlStore {
         attempts::list(&self.read, job, limit).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(asset = %asset))]
+    async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>> {
+        // Two indexes: of jobs that are not dead by their subject, and of the few that are.
+        let query = sqlx::query_as::<_, EntryRow>(
+            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+             claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state <> 'dead' AND kind <> 'deliver' UNION ALL \
+             SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+             claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state = 'dead' AND kind <> 'deliver' ORDER BY id",
+        );
+        decode(query.bind(asset.0).fetch_all(&self.read).await.map_err(failed)?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(asset = %asset))]
+    async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Result<Vec<JobAttempt>> {
+        attempts::list_for_subject(&self.read, asset.0, limit).await
+    }
+
     #[tracing::instrument(level = "debug", skip_all)]
     async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>> {
         let query =
             sqlx::query_scalar::<_, Uuid>("SELECT id FROM delivery WHERE state = 'dead' ORDER BY id DESC LIMIT $1");
         let ids = query.bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?;
         Ok(ids.into_iter().map(DeliveryId).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> Result<()> {
+        let node = node.clone();
+        self.run_detached(move |pool| async move { nodes::note(&pool, &node, forgotten).await }).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn forget_node(&self, id: Uuid) -> Result<()> {
+        self.run_detached(move |pool| async move { nodes::forget(&pool, id).await }).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<Node>> {
+        nodes::list(&self.read, seen_after).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

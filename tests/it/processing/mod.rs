@@ -2,6 +2,7 @@
 
 mod admin;
 mod damage;
+mod instance;
 mod media;
 mod offers;
 mod overview;

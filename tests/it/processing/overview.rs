@@ -39,6 +39,17 @@ on_both_services! {
             @ $foreign
             > GET /v1/admin/jobs/$job
             < 404
+            > GET /v1/admin/assets/$asset/jobs
+            < 404
+            > GET /v1/admin/jobs?tenant=*
+            < 403
+            @ $admin
+            > GET /v1/admin/jobs?tenant=*&state=dead
+            < 200 {{"jobs": [{{"id": "$job"}}]}}
+            > GET /v1/admin/jobs?tenant=acme&state=dead
+            < 200 {{"jobs": []}}
+            > GET /v1/admin/assets/$asset/jobs
+            < 200 {{"jobs": [{{"id": "$job", "state": "dead", "tries": 8}}]}}
         "#), job = job, asset = asset, foreign = foreign);
         let content = row(service, &asset).await.state.content().unwrap().clone();
         let bytes = gantry::blob::PutPayload::of(bytes::Bytes::from(vec![1; 100_000]));
@@ -52,7 +63,10 @@ on_both_services! {
                 {{"attempt": 8, "outcome": "dead"}}, {{"attempt": 9, "outcome": "done", "error": null}}]}}
             > GET /v1/admin/jobs/019aa3c1-0000-7000-8000-000000000001
             < 404
-        "#), job = job);
+            > GET /v1/admin/assets/$asset/jobs
+            < 200 {{"jobs": [{{"id": "$job", "state": "done", "attempts": [{attempt}, {attempt}, {attempt}, {attempt}, {attempt}, {attempt}, {attempt},
+                {{"attempt": 8}}, {{"attempt": 9, "outcome": "done"}}]}}]}}
+        "#), job = job, asset = asset);
     }
 
     async fn numbers_and_failures_on_one_screen(service, idle()) {

@@ -192,13 +192,13 @@ on_both_databases! {
         for job in db.store.claim_jobs(JobKind::Process, LEASE, 3).await.unwrap() {
             db.store.commit(Tx::new().with(back(job, None, "gave up"))).await.unwrap();
         }
-        let query = JobQuery { tenant: tenant(1), state: Some(JobState::Dead), kind: None, after: None, limit: 2 };
+        let query = JobQuery { tenant: Some(tenant(1)), state: Some(JobState::Dead), kind: None, after: None, limit: 2 };
         let page = db.store.list_jobs(&query).await.unwrap();
         assert_eq!(page.iter().map(|entry| entry.job.id).collect::<Vec<_>>(), ids[..2]);
         assert_eq!(page[0].last_error.as_deref(), Some("gave up"));
         let rest = db.store.list_jobs(&JobQuery { after: Some(ids[1]), ..query }).await.unwrap();
         assert_eq!(rest.len(), 1);
-        assert!(db.store.list_jobs(&JobQuery { tenant: tenant(2), ..query }).await.unwrap().is_empty());
+        assert!(db.store.list_jobs(&JobQuery { tenant: Some(tenant(2)), ..query }).await.unwrap().is_empty());
 
         let now = db.store.now();
         let change = async |write| db.store.commit(Tx::new().with(write)).await;

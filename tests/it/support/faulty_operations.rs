@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use gantry::domain::clock::Timestamp;
-use gantry::domain::ids::{DeliveryId, JobId, TenantId};
+use gantry::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::JobAttempt;
+use gantry::domain::node::Node;
 use gantry::store::{AssetTotal, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
 
 use super::faulty::FaultyStore;
@@ -29,6 +30,11 @@ pass_on_operations! {
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Option<JobEntry>;
     async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Vec<JobId>;
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
+    async fn list_asset_jobs(&self, asset: AssetId) -> Vec<JobEntry>;
+    async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Vec<JobAttempt>;
     async fn list_dead_deliveries(&self, limit: u32) -> Vec<DeliveryId>;
+    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> ();
+    async fn forget_node(&self, id: uuid::Uuid) -> ();
+    async fn list_nodes(&self, seen_after: Timestamp) -> Vec<Node>;
     async fn list_failures(&self) -> Vec<FailureGroup>;
 }
