@@ -23,6 +23,7 @@ use crate::worker::{JobWorker, WebhookSender};
 
 mod bootstrap;
 mod data_dir;
+pub mod doctor;
 mod embedded;
 mod heartbeat;
 mod local_reader;

@@ -13,6 +13,7 @@ use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::domain::reason::chain;
 use crate::media;
 
+mod doctor;
 mod keys;
 mod logs;
 mod maintenance;
@@ -53,6 +54,9 @@ enum GantryCommand {
         #[arg(long)]
         defaults: bool,
     },
+    /// Find what is wrong with the service, its machine, or the way to it, and how to mend it.
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Key(keys::KeyCommand),
@@ -105,6 +109,7 @@ pub fn run() -> ExitCode {
     };
     let outcome = match gantry.command.unwrap_or(GantryCommand::Serve) {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
+        GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
     // A blocking task that hangs must not keep the process alive.
@@ -112,6 +117,13 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => print_failure(&error),
+    }
+}
+
+async fn run_doctor(options: doctor::DoctorArgs, flags: &ConfigOverrides) -> ExitCode {
+    match &options.url {
+        Some(url) => remote::run_doctor(url, options.origin.as_deref(), options.json).await,
+        None => doctor::examine_here(flags, options.json).await,
     }
 }
 
@@ -136,7 +148,10 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
-        GantryCommand::CheckConfig { .. } | GantryCommand::Decode { .. } | GantryCommand::Remote(_) => Ok(()),
+        GantryCommand::CheckConfig { .. }
+        | GantryCommand::Decode { .. }
+        | GantryCommand::Remote(_)
+        | GantryCommand::Doctor(_) => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! journal  state by which a `put` resumes after a crash
 //! progress bars, lines, JSON                            format numbers and names for people
 //! demo     data to look at, and how it goes away again
+//! doctor   what is wrong on the way to the service
 //! ```
 //!
 //! The client uses HTTP only, and of this crate nothing but `domain`. The API key is sent to the service's own origin
@@ -17,6 +18,7 @@
 pub mod api;
 pub mod calls;
 pub mod demo;
+pub mod doctor;
 pub mod download;
 pub mod error;
 pub mod format;

@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod checksum;
 pub mod clock;
 pub mod collection;
+pub mod diagnosis;
 pub mod egress;
 pub mod event;
 pub mod file_type;

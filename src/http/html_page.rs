@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// True if the client prefers a page: browsers name `text/html` when a person goes to an address; programs do not.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
@@ -77,6 +77,9 @@ pub(super) fn message_response(public_url: &str, status: StatusCode, page: &Mess
     response
 }
 
+/// Pages use none of these. A file input that opens the camera of a phone needs no permission.
+const PERMISSIONS_POLICY: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), midi=()";
+
 /// Sets the headers of a page or of a file of one: its type, its content security policy, and how it may be kept. A
 /// browser guesses no other type, and names the address to no other page.
 pub(super) fn set_page_headers(headers: &mut HeaderMap, kind: &str, policy: &str, cache_control: &str) {
@@ -86,6 +89,7 @@ pub(super) fn set_page_headers(headers: &mut HeaderMap, kind: &str, policy: &str
         (header::CACHE_CONTROL, cache_control),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY),
     ];
     for (name, text) in texts {
         if let Ok(value) = HeaderValue::from_str(text) {

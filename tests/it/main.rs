@@ -15,6 +15,7 @@ mod crash;
 mod crossing;
 mod damaged_database;
 mod delivery;
+mod doctor;
 mod embedded_store;
 mod engine;
 mod events;

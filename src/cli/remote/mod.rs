@@ -11,10 +11,12 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::api::{ApiClient, ApiKeyHeader};
+use crate::client::doctor::examine_service;
 use crate::client::error::{EXIT_CODES, Error, Result};
 use crate::client::progress::{OutputStyle, ProgressReporter};
 use crate::client::retry::RetryPolicy;
 use crate::domain::clock::{OsEntropy, parse_duration};
+use crate::domain::diagnosis::Finding;
 
 mod assets;
 mod demo;
@@ -130,6 +132,32 @@ pub(super) async fn run(command: RemoteCommand, stop: CancellationToken) -> Exit
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Examines the service at `url` from outside, with this key.
+pub(super) async fn examine_with_key(url: &str, key: &str) -> Vec<Finding> {
+    let policy = RetryPolicy { retries: Some(0), ..RetryPolicy::default() };
+    let api = ApiKeyHeader::new(key).and_then(|key| ApiClient::new(url, Some(key), policy, Arc::new(OsEntropy)));
+    match api {
+        Ok(api) => examine_service(&api, &api.address("").origin().ascii_serialization()).await,
+        Err(error) => vec![Finding::failure("public URL", error.to_string(), "Check GANTRY_PUBLIC_URL.")],
+    }
+}
+
+/// Examines the service at `url` from outside, with the key of the environment if there is one.
+pub(super) async fn run_doctor(url: &str, origin: Option<&str>, as_json: bool) -> ExitCode {
+    let policy = RetryPolicy { retries: Some(0), ..RetryPolicy::default() };
+    let api = read_api_key().and_then(|key| ApiClient::new(url, key, policy, Arc::new(OsEntropy)));
+    let api = match api {
+        Ok(api) => api,
+        Err(error) => {
+            print_error(&error);
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    let own = api.address("").origin().ascii_serialization();
+    let findings = examine_service(&api, origin.unwrap_or(&own)).await;
+    super::doctor::print_findings(&findings, as_json)
 }
 
 async fn run_until_stopped(stop: &CancellationToken, work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -52,6 +52,9 @@ impl OperationEngine {
             return Err(Error::Gone { what: "upload", state: "expired" }.into());
         }
         let mut extended = upload.extend(after(now, expires_in))?;
+        if extended.expires_at == earlier {
+            return Ok(RowUpdate::Keep(extended));
+        }
         let deed = AuditedAct::new(extended.tenant, actor, "upload.extend", format!("upload:{}", extended.id))
             .before(json!({ "expires_at": earlier }))
             .after(json!({ "expires_at": extended.expires_at }));

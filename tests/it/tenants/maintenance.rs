@@ -86,7 +86,7 @@ on_both_services! {
             < 422 {"field": "message"}
             > PUT /v1/admin/maintenance {"on": true, "tenant": "unknown"}
             < 404
-            > GET /v1/audit?action=maintenance.
+            > GET /v1/admin/audit?action=maintenance.
             < 200 {"entries": [{"action": "maintenance.off", "subject": "instance"}, {"action": "maintenance.on"},
                                {"action": "maintenance.on", "after": {"message": "Back at noon."}}]}
             @ $uploader
