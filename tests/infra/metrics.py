@@ -119,10 +119,10 @@ def main():
     if binary:
         there = families_of(binary)
         missing = sorted(name for name in series if name != "up" and name not in there)
-        for name in missing:
-            print(f"{'not ok' if strict else 'note'}: /metrics does not have {name}")
         if strict:
             problems += [f"/metrics does not have {name}" for name in missing]
+        elif missing:
+            print(f"note: /metrics does not have {', '.join(missing)}")
     for problem in problems:
         print(f"not ok: {problem}", file=sys.stderr)
     if problems:

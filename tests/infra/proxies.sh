@@ -40,7 +40,8 @@ names() { ask=(curl -sS --cacert "$work/cert.pem" --resolve "files.example:$1:12
 count() { grep -ci "^$1:" || true; }
 
 nginx_answers() {
-  local tls=$(port) plain=$(port) local_port=$(port)
+  local tls plain local_port
+  tls=$(port) plain=$(port) local_port=$(port)
   mkdir -p "$work/nginx/gantry.d" "$work/acme/.well-known/acme-challenge"
   echo proof >"$work/acme/.well-known/acme-challenge/token"
   local change=(-e "s/listen 127.0.0.1:80;/listen 127.0.0.1:$local_port;/" -e "s/listen 443 /listen 127.0.0.1:$tls /" -e "s/listen 80;/listen 127.0.0.1:$plain;/"
@@ -158,7 +159,8 @@ passes_interim() {
 }
 
 haproxy_passes() {
-  local tls=$(port)
+  local tls
+  tls=$(port)
   haproxy -c -f infra/haproxy/gantry.cfg >"$work/haproxy.log" 2>&1 || {
     # Only the certificate may be missing.
     grep -q "files.example.pem" "$work/haproxy.log" || fail "haproxy -c: $(cat "$work/haproxy.log")"
@@ -171,7 +173,8 @@ haproxy_passes() {
 }
 
 caddy_passes() {
-  local tls=$(port)
+  local tls
+  tls=$(port)
   export XDG_DATA_HOME=$work/caddy-data XDG_CONFIG_HOME=$work/caddy-config
   caddy validate --adapter caddyfile --config infra/caddy/Caddyfile >"$work/caddy.log" 2>&1 || fail "caddy validate: $(cat "$work/caddy.log")"
   # The test's certificate instead of one by ACME, and no other listener.
