@@ -85,8 +85,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def families_of(binary):
-    """Names of the families that a fresh service has."""
+def samples_of(binary):
+    """Names of the families that a fresh service has, and the labels of its samples by the name of the series."""
     with tempfile.TemporaryDirectory() as directory:
         listen = f"127.0.0.1:{free_port()}"
         env = {**os.environ, "GANTRY_DATA_DIR": directory, "GANTRY_LISTEN": listen, "GANTRY_STORE_LISTEN": f"127.0.0.1:{free_port()}"}
@@ -106,7 +106,27 @@ def families_of(binary):
         finally:
             service.terminate()
             service.wait()
-    return set(re.findall(r"^# TYPE (\S+)", text, re.M)) | set(re.findall(r"^([a-z_]+)[ {]", text, re.M))
+    samples = {}
+    for name, labels in re.findall(r"^([a-z0-9_]+)(?:\{(.*)\})? ", text, re.M):
+        samples.setdefault(name, []).append(dict(re.findall(r'([a-z_]+)="([^"]*)"', labels)))
+    return set(re.findall(r"^# TYPE (\S+)", text, re.M)), samples
+
+
+def check_service(binary, series, asked):
+    """Series, labels and values of labels that are named and that a fresh service does not have."""
+    types, samples = samples_of(binary)
+    for name, labels in series.items():
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        if name != "up" and name not in samples and not types & {name, base, name.removesuffix("_total")}:
+            yield f"/metrics does not have {name}"
+        for label in labels - set().union(*samples.get(name, [labels])):
+            yield f"{name} does not have the label {label}"
+    for place, query in asked:
+        for name, selector in re.findall(r"\b(gantry_[a-z0-9_]+)\{([^}]*)\}", query):
+            for label, value in re.findall(r'([a-z_]+)="([^"$]+)"', selector):
+                values = {sample.get(label) for sample in samples.get(name, [])}
+                if label not in ADDED_BY_PROMETHEUS and values and value not in values:
+                    yield f"{place}: {name} is never {label}={value}"
 
 
 def main():
@@ -117,12 +137,11 @@ def main():
     problems = [problem for place, query in asked for problem in check_expression(place, query, series, recorded)] + check_alerts()
     binary = os.environ.get("GANTRY_TEST_BIN")
     if binary:
-        there = families_of(binary)
-        missing = sorted(name for name in series if name != "up" and name not in there)
+        missing = sorted(check_service(binary, series, asked))
         if strict:
-            problems += [f"/metrics does not have {name}" for name in missing]
+            problems += missing
         elif missing:
-            print(f"note: /metrics does not have {', '.join(missing)}")
+            print(f"note: {'; '.join(missing)}")
     for problem in problems:
         print(f"not ok: {problem}", file=sys.stderr)
     if problems:
