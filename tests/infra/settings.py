@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 BINARY = os.environ.get("GANTRY_TEST_BIN", str(ROOT / "target/debug/gantry"))
 # Variables of the client commands, which are no settings.
-NO_SETTINGS = {"GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_TEST_BIN"}
+NO_SETTINGS = {"GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_COMMIT"}
 SECRETS = {
     "GANTRY_DATABASE_URL": "postgres://gantry:secret@postgres/gantry",
     "GANTRY_SIGNING_KEY": "0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -188,6 +188,38 @@ def check_package_settings():
     return problems
 
 
+def check_commands():
+    """Commands of units, as the binary's own help takes their words."""
+    problems = []
+    for file in sorted((INFRA / "systemd").glob("*.service")):
+        for line in re.findall(r"^Exec\w+=/usr/bin/gantry (.*)$", file.read_text(), re.M):
+            command = line.split()
+            helped = subprocess.run([BINARY, *command[:1], "--help"], capture_output=True, text=True)
+            if helped.returncode != 0:
+                print(f"note: this build has no command {command[0]}, which {file.name} runs")
+                continue
+            missing = [word for word in command if word.startswith("--") and word not in helped.stdout]
+            problems += [f"{file.name}: `gantry {command[0]}` has no {word}" for word in missing]
+    return problems
+
+
+def check_image():
+    """The files that the Dockerfile copies are there, let through by .dockerignore, and enough for the manifest."""
+    copied = [name for line in re.findall(r"^COPY (?!--from)(.*)$", (INFRA / "Dockerfile").read_text(), re.M) for name in line.split()[:-1]]
+    through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    problems = [f".dockerignore keeps {name} from the Dockerfile" for name in copied if name.removeprefix("./").rstrip("*") not in through]
+    problems += [f"the Dockerfile copies {name}, which is not there" for name in copied if not name.endswith("*") and not (ROOT / name).exists()]
+    with tempfile.TemporaryDirectory() as directory:
+        for name in (name for pattern in copied for name in map(str, ROOT.glob(pattern))):
+            to = pathlib.Path(directory) / pathlib.Path(name).relative_to(ROOT)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.symlink_to(name)
+        read = subprocess.run(["cargo", "metadata", "--offline", "--no-deps", "--format-version", "1"], cwd=directory, capture_output=True, text=True)
+        if read.returncode != 0:
+            problems.append(f"the Dockerfile copies too little: {read.stderr}")
+    return problems
+
+
 def check_access():
     """The actions that Terraform allows are those that the calls of the source need."""
     actions = {"put_object": "PutObject", "get_object": "GetObject", "head_object": "GetObject", "delete_object": "DeleteObject",
@@ -208,6 +240,7 @@ def check_access():
 def main():
     compose, helm = sys.argv[1:3]
     problems = check_names(known_settings()) + check_compose(compose) + check_chart(helm) + check_package_settings() + check_access()
+    problems += check_commands() + check_image()
     for problem in problems:
         print(f"not ok: {problem}", file=sys.stderr)
     if problems:
