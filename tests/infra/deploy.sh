@@ -81,6 +81,9 @@ awk '
   on { print }' web/guides/deploy.md >"$machine/srv/deploy/guide.sh"
 [ "$(grep -c . "$machine/srv/deploy/guide.sh")" -gt 60 ] || { echo "not ok: the guide is read wrongly" >&2; exit 1; }
 
+sed -n 's/^  CMD //p' infra/Dockerfile | jq -r '.[2]' >"$machine/srv/deploy/health.sh"
+grep -q livez "$machine/srv/deploy/health.sh"
+
 cat >"$machine/srv/deploy/run.sh" <<'SH'
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
@@ -104,7 +107,10 @@ set +x
 curl -sSf -D - -o /dev/null https://files.example/ | grep -qi '^strict-transport-security:'
 [ "$(stat -c %a /etc/gantry/database_url)" = 640 ]
 ps -o user= -p "$(cat /run/fake-systemd/gantry.service.pid)" | grep -q '^gantry'
+# The image's health check is a line of bash: it tells a node that answers from one that does not.
+bash ./health.sh
 systemctl stop gantry
+! bash ./health.sh 2>/dev/null
 echo "the guide is done"
 SH
 
