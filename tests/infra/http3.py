@@ -2,7 +2,7 @@
 """Sends a file over HTTP/3 as an IETF resumable upload, and prints what came back: a JSON object with the statuses, the last body,
 and the seconds it took.
 
-Usage: http3.py URL FILE CERTIFICATE KEY-OF-THE-API
+Usage: http3.py URL FILE CERTIFICATE KEY-OF-THE-API [ADDRESS, 127.0.0.1 unless named]
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 
 PIECE_BYTES = 1 << 20
+TIMEOUT_SECONDS = 300
 
 
 class Client(QuicConnectionProtocol):
@@ -47,15 +48,16 @@ class Client(QuicConnectionProtocol):
             self.http.send_data(stream, content[begin : begin + PIECE_BYTES], begin + PIECE_BYTES >= len(content))
             self.transmit()
             await asyncio.sleep(0)
-        await asyncio.wait_for(self.ended, 60)
+        await asyncio.wait_for(self.ended, TIMEOUT_SECONDS)
 
 
 async def main():
     url, file, certificate, key = urlsplit(sys.argv[1]), *sys.argv[2:5]
+    address = sys.argv[5] if len(sys.argv) > 5 else "127.0.0.1"
     configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=url.hostname, verify_mode=ssl.CERT_REQUIRED)
     configuration.load_verify_locations(certificate)
     began = time.monotonic()
-    async with connect("127.0.0.1", url.port, configuration=configuration, create_protocol=Client) as client:
+    async with connect(address, url.port, configuration=configuration, create_protocol=Client) as client:
         await client.send(url, pathlib.Path(file).read_bytes(), key)
         print(json.dumps({"statuses": client.statuses, "body": client.body.decode(), "seconds": round(time.monotonic() - began, 2)}))
 
