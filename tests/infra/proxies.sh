@@ -29,7 +29,7 @@ serve() {
 
 # up NAME URL: waits until a proxy answers.
 up() {
-  for _ in $(seq 100); do "${ask[@]}" -f "$2/livez" -o /dev/null 2>/dev/null && return || sleep 0.1; done
+  for _ in $(seq 300); do "${ask[@]}" -f "$2/livez" -o /dev/null 2>/dev/null && return || sleep 0.1; done
   fail "no $1: $(cat "$work/$1.log")"
 }
 
