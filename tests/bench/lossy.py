@@ -89,18 +89,47 @@ def inside(namespace, *words):
 
 def start(work):
     """Gantry and Caddy in the server's namespace; the API's key."""
-    tell("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=files.example",
-         "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=DNS:files.example", "-keyout", f"{work}/key.pem",
-         "-out", f"{work}/cert.pem", stderr=subprocess.DEVNULL)
+    tell(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=files.example",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "subjectAltName=DNS:files.example",
+        "-keyout",
+        f"{work}/key.pem",
+        "-out",
+        f"{work}/cert.pem",
+        stderr=subprocess.DEVNULL,
+    )
     site = (ROOT / "infra/caddy/Caddyfile").read_text()
     site = site.replace("{\n", "{\n\tadmin off\n\tauto_https off\n", 1).split("# The embedded store's own address")[0]
     site = site.replace("files.example {", f"https://files.example {{\n\ttls {work}/cert.pem {work}/key.pem", 1)
     (work / "Caddyfile").write_text(site)
-    env = {**os.environ, "GANTRY_DATA_DIR": f"{work}/data", "GANTRY_SERVER__INTERIM": "always", "XDG_DATA_HOME": f"{work}/caddy",
-           "XDG_CONFIG_HOME": f"{work}/caddy"}
+    env = {
+        **os.environ,
+        "GANTRY_DATA_DIR": f"{work}/data",
+        "GANTRY_SERVER__INTERIM": "always",
+        "XDG_DATA_HOME": f"{work}/caddy",
+        "XDG_CONFIG_HOME": f"{work}/caddy",
+    }
     quiet = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = [subprocess.Popen(inside(SERVER, BINARY, "serve"), **quiet),
-               subprocess.Popen(inside(SERVER, "caddy", "run", "--adapter", "caddyfile", "--config", f"{work}/Caddyfile"), **quiet)]
+    started = [
+        subprocess.Popen(inside(SERVER, BINARY, "serve"), **quiet),
+        subprocess.Popen(
+            inside(SERVER, "caddy", "run", "--adapter", "caddyfile", "--config", f"{work}/Caddyfile"), **quiet
+        ),
+    ]
     for _ in range(300):
         if subprocess.run(inside(CLIENT, *curl(work), "https://files.example/readyz"), **quiet).returncode == 0:
             return started, (work / "data/admin.key").read_text().strip()
@@ -115,13 +144,40 @@ def curl(work):
 def upload(work, protocol, key):
     """Seconds of an upload, and how many 104 came."""
     if protocol == "HTTP/3":
-        words = (sys.executable, ROOT / "tests/infra/http3.py", "https://files.example:443/files", work / "file", work / "cert.pem", key, ADDRESSES[SERVER])
+        words = (
+            sys.executable,
+            ROOT / "tests/infra/http3.py",
+            "https://files.example:443/files",
+            work / "file",
+            work / "cert.pem",
+            key,
+            ADDRESSES[SERVER],
+        )
         said = json.loads(tell(*inside(CLIENT, *map(str, words)), capture_output=True).stdout)
         assert said["statuses"][-1] == 201, said
         return said["seconds"], said["statuses"].count(104)
     version = {"HTTP/1.1": "--http1.1", "HTTP/2": "--http2"}[protocol]
-    words = (*curl(work), version, "-X", "POST", "-T", f"{work}/file", "-D", f"{work}/heads", "-o", "/dev/null", "-w", "%{time_total}",
-             "-H", f"Authorization: Bearer {key}", "-H", "Upload-Complete: ?1", "-H", "Upload-Draft-Interop-Version: 6", "https://files.example/files")
+    words = (
+        *curl(work),
+        version,
+        "-X",
+        "POST",
+        "-T",
+        f"{work}/file",
+        "-D",
+        f"{work}/heads",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{time_total}",
+        "-H",
+        f"Authorization: Bearer {key}",
+        "-H",
+        "Upload-Complete: ?1",
+        "-H",
+        "Upload-Draft-Interop-Version: 6",
+        "https://files.example/files",
+    )
     seconds = float(tell(*inside(CLIENT, *words), capture_output=True, text=True).stdout)
     return seconds, len(re.findall(r"^HTTP/\S+ 104", (work / "heads").read_text(), re.M))
 

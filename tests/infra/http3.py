@@ -41,8 +41,16 @@ class Client(QuicConnectionProtocol):
 
     async def send(self, url, content, key):
         stream = self._quic.get_next_available_stream_id()
-        headers = {":method": "POST", ":scheme": "https", ":authority": url.netloc, ":path": url.path, "authorization": f"Bearer {key}",
-                   "upload-complete": "?1", "upload-draft-interop-version": "6", "content-length": str(len(content))}
+        headers = {
+            ":method": "POST",
+            ":scheme": "https",
+            ":authority": url.netloc,
+            ":path": url.path,
+            "authorization": f"Bearer {key}",
+            "upload-complete": "?1",
+            "upload-draft-interop-version": "6",
+            "content-length": str(len(content)),
+        }
         self.http.send_headers(stream, [(name.encode(), value.encode()) for name, value in headers.items()])
         for begin in range(0, len(content), PIECE_BYTES):
             self.http.send_data(stream, content[begin : begin + PIECE_BYTES], begin + PIECE_BYTES >= len(content))
@@ -54,12 +62,22 @@ class Client(QuicConnectionProtocol):
 async def main():
     url, file, certificate, key = urlsplit(sys.argv[1]), *sys.argv[2:5]
     address = sys.argv[5] if len(sys.argv) > 5 else "127.0.0.1"
-    configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=url.hostname, verify_mode=ssl.CERT_REQUIRED)
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=H3_ALPN, server_name=url.hostname, verify_mode=ssl.CERT_REQUIRED
+    )
     configuration.load_verify_locations(certificate)
     began = time.monotonic()
     async with connect(address, url.port, configuration=configuration, create_protocol=Client) as client:
         await client.send(url, pathlib.Path(file).read_bytes(), key)
-        print(json.dumps({"statuses": client.statuses, "body": client.body.decode(), "seconds": round(time.monotonic() - began, 2)}))
+        print(
+            json.dumps(
+                {
+                    "statuses": client.statuses,
+                    "body": client.body.decode(),
+                    "seconds": round(time.monotonic() - began, 2),
+                }
+            )
+        )
 
 
 asyncio.run(main())

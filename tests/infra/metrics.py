@@ -38,7 +38,11 @@ def known_families():
 
 
 def rules():
-    return [rule for group in yaml.safe_load((ROOT / "infra/prometheus/rules.yml").read_text())["groups"] for rule in group["rules"]]
+    return [
+        rule
+        for group in yaml.safe_load((ROOT / "infra/prometheus/rules.yml").read_text())["groups"]
+        for rule in group["rules"]
+    ]
 
 
 def expressions():
@@ -66,16 +70,23 @@ def check_expression(place, query, series, recorded):
 
 def check_alerts():
     """Alerts without a test, a paragraph or a link to it."""
-    cases = [case for file in (ROOT / "infra/prometheus").glob("*.test.yml") for test in yaml.safe_load(file.read_text())["tests"]
-             for case in test["alert_rule_test"]]
+    cases = [
+        case
+        for file in (ROOT / "infra/prometheus").glob("*.test.yml")
+        for test in yaml.safe_load(file.read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
     raised = {case["alertname"] for case in cases if case["exp_alerts"]}
     headings = set(re.findall(r"^## Alert (\w+)$", (ROOT / "web/guides/runbooks.md").read_text(), re.M))
     alerts = {rule["alert"]: rule["annotations"].get("runbook_url", "") for rule in rules() if "alert" in rule}
     problems = [f"no test raises {alert}" for alert in alerts.keys() - raised]
     problems += [f"the guide has no paragraph for {alert}" for alert in alerts.keys() - headings]
     problems += [f"the guide tells of {alert}, which is no alert" for alert in headings - alerts.keys()]
-    problems += [f"{alert}: {url} does not lead to its paragraph" for alert, url in alerts.items()
-                 if not url.endswith(f"/docs/runbooks#alert-{alert.lower()}")]
+    problems += [
+        f"{alert}: {url} does not lead to its paragraph"
+        for alert, url in alerts.items()
+        if not url.endswith(f"/docs/runbooks#alert-{alert.lower()}")
+    ]
     return problems
 
 
@@ -89,7 +100,12 @@ def samples_of(binary):
     """Names of the families that a fresh service has, and the labels of its samples by the name of the series."""
     with tempfile.TemporaryDirectory() as directory:
         listen = f"127.0.0.1:{free_port()}"
-        env = {**os.environ, "GANTRY_DATA_DIR": directory, "GANTRY_LISTEN": listen, "GANTRY_STORE_LISTEN": f"127.0.0.1:{free_port()}"}
+        env = {
+            **os.environ,
+            "GANTRY_DATA_DIR": directory,
+            "GANTRY_LISTEN": listen,
+            "GANTRY_STORE_LISTEN": f"127.0.0.1:{free_port()}",
+        }
         service = subprocess.Popen([binary, "serve"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + STARTS_WITHIN_SECONDS
@@ -134,7 +150,9 @@ def main():
     series = known_families()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     asked = list(expressions())
-    problems = [problem for place, query in asked for problem in check_expression(place, query, series, recorded)] + check_alerts()
+    problems = [
+        problem for place, query in asked for problem in check_expression(place, query, series, recorded)
+    ] + check_alerts()
     binary = os.environ.get("GANTRY_TEST_BIN")
     if binary:
         missing = sorted(check_service(binary, series, asked))

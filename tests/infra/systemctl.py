@@ -73,11 +73,19 @@ def as_user(unit):
 def start(name):
     if name == "postgresql.service":
         # Debian's unit starts the clusters by a generator.
-        subprocess.run(["pg_ctlcluster", *subprocess.check_output(["pg_lsclusters", "-h"], text=True).split()[:2], "start"], check=True)
+        subprocess.run(
+            ["pg_ctlcluster", *subprocess.check_output(["pg_lsclusters", "-h"], text=True).split()[:2], "start"],
+            check=True,
+        )
         return
     unit = read_unit(name)
     env, identity = environment_of(unit), as_user(unit)
-    options = {"env": env, "cwd": unit.get("WorkingDirectory", ["/"])[-1], "umask": int(unit.get("UMask", ["0022"])[-1], 8), **identity}
+    options = {
+        "env": env,
+        "cwd": unit.get("WorkingDirectory", ["/"])[-1],
+        "umask": int(unit.get("UMask", ["0022"])[-1], 8),
+        **identity,
+    }
     log = open(STATE / f"{name}.log", "a")
     for line in unit.get("ExecStartPre", []):
         subprocess.run(command_of(line, env), check=not line.startswith("-"), stdout=log, stderr=log, **options)
@@ -87,7 +95,9 @@ def start(name):
         if kind in ("oneshot", "forking"):
             subprocess.run(command, check=True, stdout=log, stderr=log, **options)
         else:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options
+            )
             (STATE / f"{name}.pid").write_text(str(process.pid))
 
 
