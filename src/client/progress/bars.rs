@@ -1,104 +1,78 @@
-//! Progress bars on a terminal: a bar for each file under way, and a line for all when there are several.
+//! Progress on a terminal: a line for each file under way, and a line for all when there are several.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::lines::{RecentFailures, event_line};
-use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent, TransferSnapshot, lock};
-use crate::client::format;
+use super::lines::{RecentFailures, event_line, is_usual, print_line};
+use super::total::FileTotals;
+use super::{FileTransfer, ProgressRenderer, TransferEvent, TransferPlan, bar_line, lock};
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
-/// Maximum width of a file's name in characters.
-const NAME_WIDTH_CHARS: usize = 28;
+/// Width of a terminal that does not say how wide it is.
+const USUAL_COLUMNS: usize = 80;
+/// Size from which one file among many has a line of its own.
+const MIN_SHOWN_BYTES: u64 = 8 << 20;
 
-/// Draws progress bars.
+/// Draws progress.
 pub(super) struct BarsRenderer {
     multi: MultiProgress,
     bars: Mutex<HashMap<u64, ProgressBar>>,
-    total: Option<ProgressBar>,
-    files: usize,
-    ended: AtomicUsize,
+    total: Option<(ProgressBar, FileTotals)>,
+    bulk: bool,
     recent_failures: RecentFailures,
 }
 
 impl BarsRenderer {
-    pub(super) fn new(files: usize) -> Self {
+    pub(super) fn new(plan: TransferPlan) -> Self {
         let multi = MultiProgress::new();
-        let total = (files > 1).then(|| {
-            let bar = multi.add(ProgressBar::no_length());
-            bar.set_style(style("{msg}"));
-            bar
-        });
-        let (bars, ended, told) = (Mutex::default(), AtomicUsize::new(0), RecentFailures::default());
-        Self { multi, bars, total, files, ended, recent_failures: told }
+        let total = (plan.files > 1).then(|| (multi.add(plain_line()), FileTotals::new(plan)));
+        let (bars, recent_failures) = (Mutex::default(), RecentFailures::default());
+        Self { multi, bars, total, bulk: plan.is_bulk(), recent_failures }
     }
 
     fn bar_of(&self, file: &FileTransfer) -> ProgressBar {
-        let new = || {
-            let bar = ProgressBar::new(file.size.max(1));
-            let bar = match &self.total {
-                Some(total) => self.multi.insert_before(total, bar),
-                None => self.multi.add(bar),
-            };
-            bar.set_style(style("{prefix} {bar:24} {msg}").progress_chars("━╸─"));
-            bar.set_prefix(format!("{:NAME_WIDTH_CHARS$}", format::shortened(&file.name, NAME_WIDTH_CHARS)));
-            bar
+        let new = || match &self.total {
+            Some((total, _)) => self.multi.insert_before(total, plain_line()),
+            None => self.multi.add(plain_line()),
         };
         lock(&self.bars).entry(file.number).or_insert_with(new).clone()
     }
-
-    fn print_line(&self, text: &str) {
-        let _ = self.multi.println(text);
-    }
 }
 
-/// A bar style from a template. Templates are literals; should a template be invalid, the plain style is used.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+/// A line that shows its message and nothing else.
+fn plain_line() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style)
 }
 
-/// Text behind the bar: confirmed and sent bytes, speed, time left.
-fn message(file: &FileTransfer, now: &TransferSnapshot) -> String {
-    let mut parts = vec![format!("{:>3} %", format::percent(now.done(file.direction), file.size))];
-    parts.push(match file.direction {
-        TransferDirection::Up if now.moved > now.confirmed => {
-            let in_flight = format::size(now.moved - now.confirmed);
-            format!("{} of {} (+{in_flight} sent)", format::size(now.confirmed), format::size(file.size))
-        }
-        TransferDirection::Up => format!("{} of {}", format::size(now.confirmed), format::size(file.size)),
-        TransferDirection::Down => format!("{} of {}", format::size(now.moved), format::size(file.size)),
-    });
-    if now.activity.is_empty() {
-        parts.extend(now.speed.map(format::speed));
-        parts.extend(now.eta.map(|eta| format!("{} left", format::time(eta))));
-    } else {
-        parts.push(now.activity.to_owned());
+/// Columns of the terminal on standard error.
+fn terminal_columns() -> usize {
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        Ok(_) | Err(_) => USUAL_COLUMNS,
     }
-    parts.join("  ")
 }
 
 impl ProgressRenderer for BarsRenderer {
     fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>) {
+        if self.bulk && is_usual(event) {
+            return;
+        }
         if let Some(line) = event_line(file, event, &self.recent_failures) {
-            self.print_line(&line);
+            self.multi.suspend(|| print_line(&line));
         }
     }
 
     fn tick(&self, active: &[Arc<FileTransfer>]) {
-        let mut speed = 0;
-        for file in active {
-            let (bar, now) = (self.bar_of(file), file.snapshot());
-            bar.set_position(if file.size == 0 { 1 } else { now.moved });
-            bar.set_message(message(file, &now));
-            speed += now.speed.unwrap_or(0);
+        let columns = terminal_columns();
+        for file in active.iter().filter(|file| !self.bulk || file.size >= MIN_SHOWN_BYTES) {
+            self.bar_of(file).set_message(bar_line::file_line(file, &file.snapshot(), columns));
         }
-        if let Some(total) = &self.total {
-            let ended = self.ended.load(Ordering::Relaxed);
-            total.set_message(format!("{ended} of {} files  {}", self.files, format::speed(speed)));
+        if let Some((line, totals)) = &self.total {
+            line.set_message(bar_line::total_line(&totals.describe(active), columns));
         }
     }
 
@@ -111,10 +85,18 @@ impl ProgressRenderer for BarsRenderer {
     }
 
     fn remove_transfer(&self, file: &FileTransfer) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        if let Some((_, totals)) = &self.total {
+            totals.add(file);
+        }
         if let Some(bar) = lock(&self.bars).remove(&file.number) {
             bar.finish_and_clear();
             self.multi.remove(&bar);
+        }
+    }
+
+    fn count_result(&self) {
+        if let Some((_, totals)) = &self.total {
+            totals.count_result();
         }
     }
 }

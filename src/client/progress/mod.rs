@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 use super::error::Error;
 
+mod bar_line;
 mod bars;
 mod json;
 mod lines;
 mod meter;
+mod total;
 
 pub use json::error as error_as_json;
 
@@ -31,6 +33,27 @@ pub enum OutputStyle {
     Json,
     /// Nothing.
     Quiet,
+}
+
+/// Size of a transfer whose end is not known.
+const UNKNOWN_SIZE: u64 = u64::MAX;
+/// Number of files above which each has no line of its own.
+const MAX_SHOWN_FILES: usize = 8;
+
+/// Files of a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TransferPlan {
+    /// Number of files to come.
+    pub files: usize,
+    /// Their bytes, if that is known.
+    pub bytes: u64,
+}
+
+impl TransferPlan {
+    /// True for so many files that only their total is shown.
+    fn is_bulk(self) -> bool {
+        self.files > MAX_SHOWN_FILES
+    }
 }
 
 /// Direction of a transfer.
@@ -93,6 +116,8 @@ trait ProgressRenderer: Send + Sync {
     fn tick_interval(&self) -> Option<Duration>;
     /// A file's transfer has ended.
     fn remove_transfer(&self, _: &FileTransfer) {}
+    /// The result of a file is known, if it was waited for apart from its transfer.
+    fn count_result(&self) {}
     /// Writes output without disturbing the bars.
     fn suspend(&self, write: &mut dyn FnMut()) {
         write();
@@ -138,12 +163,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FileTransfer {
+    /// The size, if it is known.
+    fn known_size(&self) -> Option<u64> {
+        (self.size != UNKNOWN_SIZE).then_some(self.size)
+    }
+
+    /// Bytes of the whole file; of a stream those that have passed.
+    fn total(&self) -> u64 {
+        self.known_size().unwrap_or_else(|| self.moved.load(Ordering::Relaxed))
+    }
+
     fn snapshot(&self) -> TransferSnapshot {
         let moved = self.moved.load(Ordering::Relaxed).min(self.size);
         let mut meter = lock(&self.meter);
         meter.sample(Instant::now(), moved);
         let confirmed = self.confirmed.load(Ordering::Relaxed).min(self.size);
-        let eta = meter.eta(self.size - moved);
+        let eta = self.known_size().and_then(|size| meter.eta(size - moved));
         TransferSnapshot { moved, confirmed, speed: meter.speed(), eta, activity: *lock(&self.activity) }
     }
 
@@ -175,19 +210,48 @@ impl ProgressReporter {
     /// A reporter in a style. `files`: number of files to come.
     #[must_use]
     pub fn new(style: OutputStyle, files: usize) -> Self {
+        Self::for_plan(style, TransferPlan { files, bytes: 0 })
+    }
+
+    /// A reporter in a style for these files.
+    #[must_use]
+    pub fn for_plan(style: OutputStyle, plan: TransferPlan) -> Self {
         let render: Box<dyn ProgressRenderer> = match style {
-            OutputStyle::Bars => Box::new(bars::BarsRenderer::new(files)),
-            OutputStyle::Lines => Box::new(lines::LinesRenderer::new(true)),
+            OutputStyle::Bars => Box::new(bars::BarsRenderer::new(plan)),
+            OutputStyle::Lines => Box::new(lines::LinesRenderer::new(true, plan)),
             OutputStyle::Json => Box::new(json::JsonRenderer),
-            OutputStyle::Quiet => Box::new(lines::LinesRenderer::new(false)),
+            OutputStyle::Quiet => Box::new(lines::LinesRenderer::new(false, plan)),
         };
         Self(Arc::new(ReporterState { render, active: Mutex::default(), count: AtomicU64::new(0) }))
+    }
+
+    /// Starts to track bytes that are sent, and whose number is not known.
+    #[must_use]
+    pub fn track_stream(&self, name: &str) -> TransferTracker {
+        self.track(name, UNKNOWN_SIZE, TransferDirection::Up)
     }
 
     /// Starts to track a file.
     #[must_use]
     pub fn track(&self, name: &str, size: u64, direction: TransferDirection) -> TransferTracker {
-        let transfer = Arc::new(FileTransfer {
+        let transfer = Arc::new(self.transfer(name, size, direction));
+        lock(&self.0.active).push(Arc::clone(&transfer));
+        TransferTracker { reporter: self.clone(), transfer }
+    }
+
+    /// Reports the result of a file that is not tracked any more.
+    pub fn report_settled(&self, name: &str, size: u64, asset: &str, state: &str) {
+        let file = self.transfer(name, size, TransferDirection::Up);
+        self.0.render.show_event(Some(&file), &TransferEvent::Settled { asset, state });
+    }
+
+    /// Counts a file whose end was reported.
+    pub fn count_result(&self) {
+        self.0.render.count_result();
+    }
+
+    fn transfer(&self, name: &str, size: u64, direction: TransferDirection) -> FileTransfer {
+        FileTransfer {
             number: self.0.count.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             direction,
@@ -198,9 +262,7 @@ impl ProgressReporter {
             resumed_from: AtomicU64::new(0),
             meter: Mutex::default(),
             activity: Mutex::new(""),
-        });
-        lock(&self.0.active).push(Arc::clone(&transfer));
-        TransferTracker { reporter: self.clone(), transfer }
+        }
     }
 
     /// Reports information that concerns no file.
