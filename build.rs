@@ -11,10 +11,10 @@ fn main() {
     println!("cargo:rerun-if-env-changed=GANTRY_COMMIT");
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     // A debug build does not follow every commit: that would compile the crate once more for each.
-    if let (true, Some(log)) = (release, git(&["rev-parse", "--git-path", "logs/HEAD"])) {
-        if Path::new(&log).exists() {
-            println!("cargo:rerun-if-changed={log}");
-        }
+    if let (true, Some(log)) = (release, git(&["rev-parse", "--git-path", "logs/HEAD"]))
+        && Path::new(&log).exists()
+    {
+        println!("cargo:rerun-if-changed={log}");
     }
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let version = commit().map_or(version.clone(), |commit| format!("{version} ({commit})"));

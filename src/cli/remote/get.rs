@@ -46,8 +46,7 @@ pub(in crate::cli) struct GetArgs {
     /// The newest asset with exactly this name; may be repeated.
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
-    /// Destination: a file, a directory, or - for standard output [default: the assets' names, here]. Directories are
-    /// made; for several assets, or with a slash at its end, it is one.
+    /// File, directory (with / at its end, it is made), or - for standard output [default: the name, here].
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Overwrite a file that exists; write to a terminal.
@@ -99,7 +98,7 @@ impl CatArgs {
 }
 
 /// An asset or a link to fetch, and its name for messages.
-struct Wanted {
+struct WantedAsset {
     source: String,
     /// A link is a secret, and has no name.
     label: String,
@@ -159,13 +158,13 @@ impl GetArgs {
         api: &ApiClient,
         reporter: &ProgressReporter,
         failures: &mut Vec<Error>,
-    ) -> Result<Vec<Wanted>> {
+    ) -> Result<Vec<WantedAsset>> {
         let label = |source: &String| if source.contains("://") { "a link".to_owned() } else { source.clone() };
         let mut wanted: Vec<_> =
-            self.what.iter().map(|source| Wanted { label: label(source), source: source.clone() }).collect();
+            self.what.iter().map(|source| WantedAsset { label: label(source), source: source.clone() }).collect();
         for name in &self.names {
             match api.find_named_asset(name, reporter).await? {
-                Some(asset) => wanted.push(Wanted { source: asset.id, label: name.clone() }),
+                Some(asset) => wanted.push(WantedAsset { source: asset.id, label: name.clone() }),
                 None => self.fail(reporter, name, no_such_name(name), failures)?,
             }
         }
@@ -175,7 +174,7 @@ impl GetArgs {
     async fn fetch_all(
         &self,
         downloader: &FileDownloader,
-        wanted: &[Wanted],
+        wanted: &[WantedAsset],
         reporter: &ProgressReporter,
         failures: &mut Vec<Error>,
     ) -> Result<()> {

@@ -16,13 +16,12 @@ use crate::client::progress::ProgressReporter;
 
 #[derive(Args)]
 pub(in crate::cli) struct LsArgs {
-    /// List uploads instead of assets: how far each is, and when its client was last seen.
+    /// List uploads instead of assets, and how far each is.
     #[arg(long, conflicts_with_all = [
         "external_id", "content_type", "created_before", "name", "size_from", "size_to", "sort", "order", "metadata",
     ])]
     uploads: bool,
-    /// Only in this state. Assets: awaiting, stored, processing, ready, rejected, failed, abandoned or deleted; uploads:
-    /// open, completing, completed, failed, aborted or expired.
+    /// Only in this state, like ready or rejected, for uploads open or expired.
     #[arg(long)]
     state: Option<String>,
     /// Only uploads without activity for so long, like 10m.

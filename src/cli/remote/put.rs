@@ -54,7 +54,7 @@ pub(in crate::cli) struct PutArgs {
     /// Name of the asset instead of the file's (single file only).
     #[arg(long)]
     name: Option<String>,
-    /// What becomes of a file whose name (in a folder: whose path) an asset of the tenant has.
+    /// Handling of a file whose name, in a folder whose path, an asset has.
     #[arg(long, value_name = "WHAT", default_value = "new")]
     if_exists: IfExistsArg,
     /// The type to declare; the service detects the real type.
@@ -63,10 +63,10 @@ pub(in crate::cli) struct PutArgs {
     /// A property to keep with the asset; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     metadata: Vec<(String, String)>,
-    /// External id of the asset: while an upload with it is open, creating again finds that upload (single file only).
+    /// External id of the asset, by which an open upload is found again (single file only).
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// Expected SHA-256 of the file; a file with another digest is not kept (single file only).
+    /// Expected SHA-256 of the file, without which it is not kept (single file only).
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     sha256: Option<Sha256Digest>,
     /// Size of a part, like 16MiB [default: the server chooses].

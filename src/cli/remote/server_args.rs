@@ -19,19 +19,20 @@ use crate::domain::clock::OsEntropy;
 const LOCAL_URL: &str = "http://127.0.0.1:8080";
 
 #[derive(Args)]
+#[command(
+    next_help_heading = "Service; the key is in GANTRY_API_KEY, in the file GANTRY_API_KEY_FILE, or in a profile"
+)]
 pub(super) struct ServerArgs {
-    /// The service's address [env: GANTRY_URL=] [default: the profile's, or http://127.0.0.1:8080].
+    /// Its address [env: GANTRY_URL=] [default: the profile's, or http://127.0.0.1:8080].
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The profile that `gantry login` keeps, with address and key [env: GANTRY_PROFILE=] [default: default]. The key
-    /// in the environment [env: GANTRY_API_KEY=, or a file: GANTRY_API_KEY_FILE=] counts before that of a profile that
-    /// is not named here.
+    /// Profile that `gantry login` keeps [env: GANTRY_PROFILE=] [default: default].
     #[arg(long, value_name = "NAME", value_parser = check_profile_name)]
     profile: Option<String>,
-    /// Repeats of a single request or part at most [default: as many as --retry-max-time allows].
+    /// Repeats of a request or part at most [default: as many as --retry-max-time allows].
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
-    /// Time for which a single request or part may keep failing.
+    /// Time for which a request or part may keep failing.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     retry_max_time: Duration,
     /// Print a JSON object a line on standard output, the result last.
@@ -40,7 +41,7 @@ pub(super) struct ServerArgs {
     /// No progress, only results and errors.
     #[arg(long, short, conflicts_with = "json")]
     pub(super) quiet: bool,
-    /// Say which requests are sent, with their ids; twice: also those to the store. Keys and signed URLs are not shown.
+    /// Say which requests are sent, with their ids; twice: also those to the store.
     #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -53,7 +54,7 @@ pub(super) struct ResolvedServer {
     pub(super) profile: Option<String>,
 }
 
-/// What the environment says.
+/// Values of the environment.
 #[derive(Default)]
 struct ServerEnvironment {
     url: Option<String>,

@@ -58,7 +58,7 @@ impl LoginArgs {
         let reporter = self.server.reporter(TransferPlan::default());
         // An address that is none is told before somebody types a key.
         self.server.client_of(&url, None, &reporter)?;
-        let key = tokio::task::spawn_blocking(read_key).await.map_err(|_| Error::Interrupted)??;
+        let key = read_key().await?;
         let api = self.server.client_of(&url, Some(ApiKeyHeader::new(&key)?), &reporter)?;
         let caller = api.get_caller(&reporter).await?;
         let file = profile_file()?;
@@ -116,21 +116,23 @@ fn describe(caller: &Value) -> String {
 }
 
 /// Reads a key from standard input; a terminal is asked, and does not show what is typed.
-fn read_key() -> Result<String> {
-    let input = std::io::stdin();
-    let hidden = if input.is_terminal() {
+async fn read_key() -> Result<String> {
+    let terminal = std::io::stdin().is_terminal();
+    if terminal {
         let _ = write!(std::io::stderr(), "API key: ");
-        HiddenInput::start()
-    } else {
-        None
-    };
-    let mut line = String::new();
-    let read = input.lock().read_line(&mut line);
-    if hidden.is_some() {
+    }
+    // Dropped also when the command is interrupted: the terminal shows again what is typed.
+    let hidden = if terminal { HiddenInput::start() } else { None };
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let line = reading.await.map_err(|_| Error::Interrupted)?;
+    drop(hidden);
+    if terminal {
         let _ = writeln!(std::io::stderr());
     }
-    drop(hidden);
-    read.map_err(Error::local("standard input".as_ref()))?;
+    let line = line.map_err(Error::local("standard input".as_ref()))?;
     let key = line.trim();
     if key.is_empty() { Err(Error::Usage("no key was given".to_owned())) } else { Ok(key.to_owned()) }
 }

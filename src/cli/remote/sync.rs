@@ -70,7 +70,7 @@ struct RemoteFile {
     modified: Option<String>,
 }
 
-/// What is to be done.
+/// Work that the comparison has found.
 struct SyncPlan {
     changed: Vec<TreeFile>,
     unchanged: usize,

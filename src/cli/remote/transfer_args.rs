@@ -18,11 +18,10 @@ use crate::domain::clock::SystemClock;
 
 #[derive(Args)]
 pub(super) struct TransferArgs {
-    /// Only files that match; may be repeated. Without a slash, a pattern is for names at any depth, otherwise for the
-    /// path below the folder: *.jpg, {2025,2026}/**.
+    /// Only files that match, by name (*.jpg) or path below the folder (2026/**); may be repeated.
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// No files and folders that match; may be repeated, and counts more than --include.
+    /// No files and folders that match; counts more than --include; may be repeated.
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
     /// Bytes per second at most, over all files, like 10MiB/s or 500k.

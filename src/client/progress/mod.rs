@@ -19,8 +19,11 @@ mod json;
 mod lines;
 mod meter;
 mod total;
+mod transfer;
 
 pub use json::error as error_as_json;
+pub use transfer::TransferAttempt;
+use transfer::{FileTransfer, TransferSnapshot};
 
 /// Style of progress reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,70 +127,8 @@ trait ProgressRenderer: Send + Sync {
     }
 }
 
-/// Counters of a file's transfer.
-#[derive(Debug)]
-struct FileTransfer {
-    number: u64,
-    name: String,
-    direction: TransferDirection,
-    size: u64,
-    moved: AtomicU64,
-    confirmed: AtomicU64,
-    started_at: Instant,
-    resumed_from: AtomicU64,
-    meter: Mutex<meter::SpeedMeter>,
-    activity: Mutex<&'static str>,
-}
-
-/// State of a transfer at an instant.
-struct TransferSnapshot {
-    moved: u64,
-    confirmed: u64,
-    speed: Option<u64>,
-    eta: Option<Duration>,
-    activity: &'static str,
-}
-
-impl TransferSnapshot {
-    /// Bytes that are done: for an upload those that the server has, for a download those that are saved.
-    fn done(&self, direction: TransferDirection) -> u64 {
-        match direction {
-            TransferDirection::Up => self.confirmed,
-            TransferDirection::Down => self.moved,
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl FileTransfer {
-    /// The size, if it is known.
-    fn known_size(&self) -> Option<u64> {
-        (self.size != UNKNOWN_SIZE).then_some(self.size)
-    }
-
-    /// Bytes of the whole file; of a stream those that have passed.
-    fn total(&self) -> u64 {
-        self.known_size().unwrap_or_else(|| self.moved.load(Ordering::Relaxed))
-    }
-
-    fn snapshot(&self) -> TransferSnapshot {
-        let moved = self.moved.load(Ordering::Relaxed).min(self.size);
-        let mut meter = lock(&self.meter);
-        meter.sample(Instant::now(), moved);
-        let confirmed = self.confirmed.load(Ordering::Relaxed).min(self.size);
-        let eta = self.known_size().and_then(|size| meter.eta(size - moved));
-        TransferSnapshot { moved, confirmed, speed: meter.speed(), eta, activity: *lock(&self.activity) }
-    }
-
-    /// Average bytes per second of this run.
-    fn overall_speed(&self) -> u64 {
-        let moved = self.moved.load(Ordering::Relaxed).saturating_sub(self.resumed_from.load(Ordering::Relaxed));
-        let millis = self.started_at.elapsed().as_millis().max(1);
-        u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX)
-    }
 }
 
 /// Reporter of progress, shared by all transfers.
@@ -349,40 +290,6 @@ impl Drop for TransferTracker {
     fn drop(&mut self) {
         lock(&self.reporter.0.active).retain(|active| active.number != self.transfer.number);
         self.reporter.0.render.remove_transfer(&self.transfer);
-    }
-}
-
-/// Bytes of an attempt. Dropped without [`Self::confirm`], it takes them back.
-#[derive(Debug)]
-pub struct TransferAttempt {
-    transfer: Arc<FileTransfer>,
-    moved: AtomicU64,
-}
-
-impl TransferAttempt {
-    /// Counts `bytes` that have moved.
-    pub fn add(&self, bytes: u64) {
-        self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.transfer.moved.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Number of bytes that have moved.
-    #[must_use]
-    pub fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Relaxed)
-    }
-
-    /// Confirms the attempt with `bytes`, whatever was counted.
-    pub fn confirm(&self, bytes: u64) {
-        let counted = self.moved.swap(0, Ordering::Relaxed);
-        self.transfer.moved.fetch_add(bytes.saturating_sub(counted), Ordering::Relaxed);
-        self.transfer.confirmed.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for TransferAttempt {
-    fn drop(&mut self) {
-        self.transfer.moved.fetch_sub(self.moved(), Ordering::Relaxed);
     }
 }
 

@@ -108,7 +108,7 @@ impl FileUploader {
         let (mut ended, mut kept) = (Vec::new(), Vec::new());
         for (number, (item, done)) in std::mem::take(&mut poll.waiting).into_iter().enumerate() {
             match assets.get(done.asset.id.as_str()) {
-                Some(asset) if asset.is_settled() => ended.push((item, self.judge(item, done, asset))),
+                Some(asset) if asset.is_settled() => ended.push((item, self.judge(item, &done, asset))),
                 None if number < answered => {
                     let gone = Error::Other(format!("the asset {} is gone", done.asset.id).into());
                     ended.push((item, Err(gone)));
@@ -121,9 +121,9 @@ impl FileUploader {
         Ok(ended)
     }
 
-    fn judge(&self, item: &UploadItem, done: UploadedFile, asset: &ApiAsset) -> Result<UploadedFile> {
+    fn judge(&self, item: &UploadItem, done: &UploadedFile, asset: &ApiAsset) -> Result<UploadedFile> {
         self.reporter.report_settled(&item.label, asset.size, &asset.id, &asset.state);
-        check_asset(asset, None).map(|()| UploadedFile { asset: asset.clone(), ..done })
+        check_asset(asset, None).map(|()| UploadedFile { asset: asset.clone(), ..*done })
     }
 }
 

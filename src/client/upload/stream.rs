@@ -98,7 +98,7 @@ impl StreamUploader {
         let once = async || {
             let request = self.request(Method::POST, "/tus")?.header(UPLOAD_DEFER_LENGTH, "1");
             let request = request.header(UPLOAD_METADATA, self.metadata_header(name));
-            let response = succeed(self.api.send(request, Some("/tus")).await?).await?;
+            let response = check_answer(self.api.send(request, Some("/tus")).await?).await?;
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let id = location.and_then(|url| url.rsplit('/').next()).filter(|id| !id.is_empty());
             id.map(str::to_owned).ok_or_else(|| Error::Other("the server's answer names no upload".into()))
@@ -214,14 +214,14 @@ impl StreamRun<'_> {
                 return Err(Error::network(format!("no progress for {} seconds", patience.as_secs())));
             }
         };
-        let there = offset_in(succeed(response).await?.headers())?;
+        let there = offset_in(check_answer(response).await?.headers())?;
         attempt.confirm(there.saturating_sub(offset).min(size));
         Ok(there)
     }
 
     async fn head(&self) -> Result<u64> {
         let request = self.uploader.request(Method::HEAD, &format!("/tus/{}", segment(&self.upload)))?;
-        offset_in(succeed(self.uploader.api.send(request, Some("/tus/{id}")).await?).await?.headers())
+        offset_in(check_answer(self.uploader.api.send(request, Some("/tus/{id}")).await?).await?.headers())
     }
 
     async fn wait_for_asset(&self, digest: Sha256Digest) -> Result<ApiAsset> {
@@ -240,7 +240,7 @@ impl StreamRun<'_> {
     }
 }
 
-async fn succeed(response: Response) -> Result<Response> {
+async fn check_answer(response: Response) -> Result<Response> {
     if response.status().is_success() { Ok(response) } else { Err(read_refusal(response).await) }
 }
 

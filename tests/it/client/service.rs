@@ -91,7 +91,10 @@ impl Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
         command.args(arguments).current_dir(self.dir.path()).kill_on_drop(true);
         command.env("GANTRY_URL", &self.url).env("GANTRY_API_KEY", &self.key);
-        command.env("XDG_STATE_HOME", self.path("state")).stdin(Stdio::null());
+        command
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
