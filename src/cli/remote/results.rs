@@ -131,13 +131,15 @@ impl<'a> ResultLog<'a> {
 
     fn describe_counts(&self) -> String {
         let ResultCounts { sent, bytes, before, existed } = self.counts;
-        let interrupted = self.total - sent - before - existed - self.failures.len().min(self.total);
+        let unfinished = self.failures.iter().filter(|(_, error)| matches!(error, Error::Interrupted)).count();
+        let failed = self.failures.len() - unfinished;
+        let begun = sent + before + existed + failed;
         let mut words = vec![format!("{sent} of {} files sent ({})", self.total, format::size(bytes))];
         let others = [
             (before, "sent by an earlier run"),
             (existed, "there already"),
-            (self.failures.len(), "failed"),
-            (interrupted, "not begun"),
+            (failed, "failed"),
+            (self.total.saturating_sub(begun), "not finished"),
         ];
         words.extend(others.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
         words.join(", ")

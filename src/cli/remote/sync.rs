@@ -50,7 +50,7 @@ pub(in crate::cli) struct SyncArgs {
     /// Compare the SHA-256 even if size and time are the same.
     #[arg(long)]
     checksum: bool,
-    /// Also remove assets that were replaced, or whose file is gone; requires --yes, or --dry-run to look first.
+    /// Also remove assets that were replaced, or whose file is gone; requires --yes or --dry-run.
     #[arg(long)]
     delete: bool,
     /// Remove without asking.

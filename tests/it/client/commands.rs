@@ -108,9 +108,14 @@ async fn an_operator_sees_uploads_jobs_webhooks_and_the_audit_trail() {
     assert!(out(&service, &["stat", id]).await.contains("0 B of 11 B (0 %)"));
     assert_eq!(service.run(["ls", "--uploads", "--sort=name"]).await.code, 2);
     assert_eq!(service.run(["ls", "--idle-for=1s"]).await.code, 2);
-    let jobs = json_lines(&out(&service, &["admin", "jobs", "--json", "--limit=3"]).await);
-    assert!(jobs.len() <= 3 && !jobs.is_empty());
-    out(&service, &["admin", "jobs", "show", jobs[0]["id"].as_str().unwrap()]).await;
+    // A queue that is paused keeps its jobs.
+    service.call(reqwest::Method::POST, "/v1/admin/queues/process/pause").await;
+    service.file("f", 100, 1);
+    service.ok(["put", "-q", "--no-wait", "f"]).await;
+    let jobs = json_lines(&out(&service, &["admin", "jobs", "--json", "--kind=process", "--limit=1"]).await);
+    let job = jobs[0]["id"].as_str().unwrap();
+    assert!(out(&service, &["admin", "jobs", "--state=ready"]).await.contains(job));
+    assert!(out(&service, &["admin", "jobs", "show", job]).await.contains("process"));
     assert_eq!(out(&service, &["admin", "dead-letters"]).await, "");
     assert_eq!(out(&service, &["admin", "dead-letters", "retry", "--all"]).await, "0 jobs are ready again.\n");
     let unknown = "01a1fcaa-182f-7392-9bfa-443ddd006b9a";

@@ -117,6 +117,13 @@ impl Service {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    /// A request without a body; it must succeed.
+    pub async fn call(&self, method: reqwest::Method, path: &str) {
+        let request = requests::client().request(method, format!("{}{path}", self.url)).bearer_auth(&self.key);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         let request = requests::client().post(format!("{}{path}", self.url)).bearer_auth(&self.key);
         request.json(body).send().await.unwrap().json().await.unwrap()
