@@ -2,10 +2,9 @@
 //!
 //! Results are printed on standard output, everything else on standard error, so that every command works in a pipe.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
@@ -19,25 +18,25 @@ mod logs;
 mod maintenance;
 mod operate;
 mod remote;
+mod settings_args;
+mod shell_files;
+
+const HELP: &str = "\
+Clients (put, get, ls and the like) read the address and the key from the environment, or from a profile that
+`gantry login` keeps:
+  GANTRY_URL           address of the service [default: http://127.0.0.1:8080]
+  GANTRY_API_KEY       the API key
+  GANTRY_API_KEY_FILE  a file that contains the key
+  GANTRY_CLIENT_PROFILE       name of the profile [default: default]
+
+The service reads its settings from gantry.toml and GANTRY_…: `gantry check-config --defaults` shows all of them.";
 
 /// Large-file uploads and downloads.
 #[derive(Parser)]
-#[command(name = "gantry", version, max_term_width = 100)]
+#[command(name = "gantry", version = env!("GANTRY_VERSION"), max_term_width = 100, after_help = HELP)]
 struct GantryArgs {
-    #[command(flatten)]
-    settings: ConfigArgs,
     #[command(subcommand)]
     command: Option<GantryCommand>,
-}
-
-#[derive(Args)]
-struct ConfigArgs {
-    /// A settings file [default: gantry.toml, if it exists].
-    #[arg(long, global = true, value_name = "FILE", env = "GANTRY_CONFIG")]
-    config: Option<PathBuf>,
-    /// A setting, which overrides file and environment; may be repeated.
-    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = assignment)]
-    set: Vec<(String, String)>,
 }
 
 #[derive(Subcommand)]
@@ -87,27 +86,46 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// The whole command line.
+fn command() -> clap::Command {
+    settings_args::add_to(GantryArgs::command(), &commands_without_settings())
+}
+
+/// Commands that read no settings of the service.
+fn commands_without_settings() -> Vec<String> {
+    let remote = remote::RemoteCommand::augment_subcommands(clap::Command::new("remote"));
+    remote.get_subcommands().map(|sub| sub.get_name().to_owned()).chain(["decode".to_owned()]).collect()
+}
+
+/// The command of the command line, and the settings that it overrides.
+fn parse_command_line() -> (Option<GantryCommand>, ConfigOverrides) {
+    let mut command = command();
+    let matches = command.get_matches_mut();
+    settings_args::refuse_before(&mut command, &matches, &commands_without_settings());
+    let gantry = GantryArgs::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
+    (gantry.command, settings_args::read_overrides(&matches))
+}
+
 /// Threads for file access and name resolution. Each thread holds freed memory for a while, so that their number is
 /// part of the bound on the process's memory.
 const MAX_BLOCKING_THREADS: usize = 48;
 
 /// Runs the command line; exit codes are those of `gantry help exit-codes`.
 pub fn run() -> ExitCode {
-    let gantry = GantryArgs::parse();
+    let (command, flags) = parse_command_line();
     // Before anything else exists: no runtime, no threads, no settings.
-    if let Some(GantryCommand::Decode { order }) = &gantry.command {
+    if let Some(GantryCommand::Decode { order }) = &command {
         return media::run_decode_child(order);
     }
-    let flags = ConfigOverrides { file: gantry.settings.config, set: gantry.settings.set };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if !matches!(gantry.command, Some(GantryCommand::Remote(_))) {
+    if !matches!(command, Some(GantryCommand::Remote(_))) {
         runtime.max_blocking_threads(MAX_BLOCKING_THREADS);
     }
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(&error.into()),
     };
-    let outcome = match gantry.command.unwrap_or(GantryCommand::Serve) {
+    let outcome = match command.unwrap_or(GantryCommand::Serve) {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
@@ -15,6 +15,7 @@ use url::Url;
 use super::error::{Error, Result, ServerRefusal};
 use super::progress::RetryObserver;
 use super::retry::{RetryBackoff, RetryPolicy};
+use super::trace::RequestTrace;
 use crate::domain::clock::Entropy;
 use crate::domain::reason::FailureCause;
 
@@ -47,6 +48,7 @@ pub struct ApiClient {
     key: Option<ApiKeyHeader>,
     policy: RetryPolicy,
     entropy: Arc<dyn Entropy>,
+    trace: Option<RequestTrace>,
 }
 
 /// A request to the API.
@@ -57,6 +59,7 @@ pub struct ApiRequest<'a> {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Bytes>,
+    content_type: Option<&'static str>,
     idempotency_key: Option<String>,
     timeout: Duration,
 }
@@ -72,6 +75,7 @@ impl<'a> ApiRequest<'a> {
             path,
             query: Vec::new(),
             body: None,
+            content_type: None,
             idempotency_key: None,
             timeout: RESPONSE_TIMEOUT,
         }
@@ -88,6 +92,14 @@ impl<'a> ApiRequest<'a> {
     #[must_use]
     pub fn body(mut self, json: impl Into<Bytes>) -> Self {
         self.body = Some(json.into());
+        self.content_type = Some("application/json");
+        self
+    }
+
+    /// Sets the bytes of a file as the body.
+    #[must_use]
+    pub fn content(mut self, bytes: Bytes) -> Self {
+        self.body = Some(bytes);
         self
     }
 
@@ -125,7 +137,27 @@ impl ApiClient {
             .tcp_keepalive(Duration::from_secs(30))
             .build()
             .map_err(Error::transport)?;
-        Ok(Self { http, base, key, policy, entropy })
+        Ok(Self { http, base, key, policy, entropy, trace: None })
+    }
+
+    /// Has a line written for every request.
+    #[must_use]
+    pub fn with_trace(mut self, trace: RequestTrace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// Sends a request that was built for this service or its store, and writes the line for it.
+    ///
+    /// `place`: the path of a request to the service. `None`: a signed URL, of which only the host is shown.
+    pub async fn send(&self, request: RequestBuilder, place: Option<&str>) -> Result<Response> {
+        let Some(trace) = &self.trace else { return request.send().await.map_err(Error::transport) };
+        let (client, request) = request.build_split();
+        let request = request.map_err(Error::transport)?;
+        let line = trace.begin(&request, place);
+        let outcome = client.execute(request).await;
+        trace.end(line, &outcome);
+        outcome.map_err(Error::transport)
     }
 
     /// The server's address; part of an unfinished upload's identity in the journal.
@@ -165,7 +197,8 @@ impl ApiClient {
         let missing = || ServerRefusal {
             status: 401,
             code: "no_key".to_owned(),
-            detail: "no API key is set: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that contains it"
+            detail: "no API key is set: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that contains it, or \
+                     run `gantry login`"
                 .to_owned(),
             request_id: None,
             retryable: false,
@@ -203,10 +236,13 @@ impl ApiClient {
         if let Some(key) = &ask.idempotency_key {
             request = request.header("idempotency-key", key);
         }
-        if let Some(body) = &ask.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        if let Some(kind) = ask.content_type {
+            request = request.header(CONTENT_TYPE, kind);
         }
-        let response = request.send().await.map_err(Error::transport)?;
+        if let Some(body) = &ask.body {
+            request = request.body(body.clone());
+        }
+        let response = self.send(request, Some(&ask.path)).await?;
         if response.status().is_success() {
             return response.bytes().await.map_err(Error::transport);
         }

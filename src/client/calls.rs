@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::api::{ApiClient, ApiRequest};
 use super::error::{Error, Result};
 use super::progress::RetryObserver;
-use super::wire::{ApiAsset, ApiAssetPage, ApiCreatedUpload, ApiLinkRequest, ApiPartUrls, ApiUpload, PartUrl};
+use super::wire::{
+    ApiAsset, ApiAssetPage, ApiAssetResults, ApiCreatedUpload, ApiLinkRequest, ApiPartUrls, ApiUpload, PartUrl,
+};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::random_hex;
 use crate::domain::plan::PartSet;
@@ -20,8 +24,14 @@ const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Duration of a single long poll for an asset.
 const ASSET_POLL_WAIT: Duration = Duration::from_secs(30);
 
+/// Maximum number of ids in a request for assets.
+pub const MAX_BATCH_IDS: usize = 1000;
+/// Assets per page of a list.
+pub const ASSETS_PER_PAGE: usize = 500;
+
 /// An id as a path segment: encoded so that any input stays a single segment.
-fn segment(id: &str) -> String {
+#[must_use]
+pub fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%2D", "-")
 }
 
@@ -50,6 +60,16 @@ impl ApiClient {
         self.request_json(&ApiRequest::new("asking for the upload", Method::GET, upload_path(id, "")), notices).await
     }
 
+    /// An upload as the server wrote it, with the bytes that the store has.
+    pub async fn get_upload_json(&self, id: &str, notices: &dyn RetryObserver) -> Result<Value> {
+        self.request_json(&ApiRequest::new("asking for the upload", Method::GET, upload_path(id, "")), notices).await
+    }
+
+    /// Limits of every protocol.
+    pub async fn get_limits(&self, notices: &dyn RetryObserver) -> Result<Value> {
+        self.request_json(&ApiRequest::new("asking for the limits", Method::GET, "/v1/limits"), notices).await
+    }
+
     /// Requests URLs for parts.
     pub async fn request_part_urls(
         &self,
@@ -73,6 +93,12 @@ impl ApiClient {
         let ask = ApiRequest::new("completing the upload", Method::POST, upload_path(id, "/complete"));
         let ask = ask.body(json!({ "sha256": sha256.to_string() }).to_string()).timeout(COMPLETE_TIMEOUT);
         self.request_json(&ask, notices).await
+    }
+
+    /// Sends a whole file through the service, which completes its upload. The same bytes again get the same asset.
+    pub async fn put_content(&self, id: &str, bytes: Bytes, notices: &dyn RetryObserver) -> Result<ApiAsset> {
+        let ask = ApiRequest::new("sending", Method::PUT, upload_path(id, "/content")).content(bytes);
+        self.request_json(&ask.timeout(COMPLETE_TIMEOUT), notices).await
     }
 
     /// Aborts an upload. An upload that no longer exists counts as aborted.
@@ -123,6 +149,67 @@ impl ApiClient {
                 return Ok(asset);
             }
         }
+    }
+
+    /// Assets by their ids, at most [`MAX_BATCH_IDS`]; an asset that is gone is left out.
+    pub async fn get_assets(&self, ids: &[&str], notices: &dyn RetryObserver) -> Result<Vec<ApiAsset>> {
+        let ask = ApiRequest::new("asking for assets", Method::POST, "/v1/assets/batch");
+        let answer: ApiAssetResults = self.request_json(&ask.body(json!({ "ids": ids }).to_string()), notices).await?;
+        Ok(answer.results.into_iter().filter_map(|result| result.asset).collect())
+    }
+
+    /// The newest asset with exactly this name, and with exactly this path in its metadata, whose bytes are there.
+    pub async fn find_asset_by_name(
+        &self,
+        name: &str,
+        path: Option<&str>,
+        notices: &dyn RetryObserver,
+    ) -> Result<Option<ApiAsset>> {
+        let same = |asset: &Value| asset["filename"] == name && asset["metadata"]["path"].as_str() == path;
+        self.find_asset(name, same, notices).await
+    }
+
+    /// The newest asset with exactly this name, whatever its path, whose bytes are there.
+    pub async fn find_named_asset(&self, name: &str, notices: &dyn RetryObserver) -> Result<Option<ApiAsset>> {
+        self.find_asset(name, |asset| asset["filename"] == name, notices).await
+    }
+
+    async fn find_asset(
+        &self,
+        name: &str,
+        same: impl Fn(&Value) -> bool,
+        notices: &dyn RetryObserver,
+    ) -> Result<Option<ApiAsset>> {
+        let mut query = vec![("name".to_owned(), name.to_owned()), ("limit".to_owned(), ASSETS_PER_PAGE.to_string())];
+        loop {
+            let page = self.list_assets(&query, notices).await?;
+            let found = page.assets.iter().filter(|asset| same(asset));
+            let mut found = found.filter_map(|asset| ApiAsset::deserialize(asset).ok());
+            if let Some(found) = found.find(ApiAsset::has_bytes) {
+                return Ok(Some(found));
+            }
+            let Some(next) = page.next else { return Ok(None) };
+            query.truncate(2);
+            query.push(("cursor".to_owned(), next));
+        }
+    }
+
+    /// An answer as the server wrote it. `what`: the purpose of the request in words.
+    pub async fn get_json(
+        &self,
+        what: &str,
+        path: &str,
+        query: &[(String, String)],
+        notices: &dyn RetryObserver,
+    ) -> Result<Value> {
+        let ask = ApiRequest::new(what, Method::GET, path);
+        let ask = query.iter().fold(ask, |ask, (name, value)| ask.query(name, value));
+        self.request_json(&ask, notices).await
+    }
+
+    /// The tenant, the key and its scopes, as the service knows the caller.
+    pub async fn get_caller(&self, notices: &dyn RetryObserver) -> Result<Value> {
+        self.get_json("asking who calls", "/v1/whoami", &[], notices).await
     }
 
     /// A page of assets.

@@ -69,16 +69,40 @@ pub fn shown(name: &str) -> String {
     name.chars().map(|c| if unfit(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// A name cut to its end, which tells more than its beginning.
+/// A name cut to its end, which tells more than its beginning; `most`: columns of a terminal.
 #[must_use]
 pub fn shortened(name: &str, most: usize) -> String {
     let shown = shown(name);
-    let count = shown.chars().count();
-    if count <= most {
+    let mut surplus = columns(&shown).saturating_sub(most);
+    if surplus == 0 {
         return shown;
     }
-    let kept: String = shown.chars().skip(count + 1 - most).collect();
-    format!("…{kept}")
+    // The sign for what was cut takes a column of its own.
+    surplus += 1;
+    let mut rest = shown.chars();
+    while surplus > 0
+        && let Some(c) = rest.next()
+    {
+        surplus = surplus.saturating_sub(columns_of(c));
+    }
+    let rest = rest.as_str().trim_start_matches(|c| columns_of(c) == 0);
+    if most == 0 { String::new() } else { format!("…{rest}") }
+}
+
+/// Columns that a text takes on a terminal: two for each ideograph and the like, none for marks over other characters.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(c: char) -> usize {
+    match c {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
+        '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' => 2,
+        '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
 }
 
 /// A word quoted for a POSIX shell.
@@ -131,7 +155,8 @@ mod tests {
     #[test]
     fn names_cannot_move_the_cursor() {
         assert_eq!(shown("a\x1b[2Jb\u{202e}c"), "a\u{fffd}[2Jb\u{fffd}c");
-        assert_eq!(shortened("漢字漢字漢字", 4), "…字漢字");
+        assert_eq!(shortened("漢字漢字漢字", 7), "…字漢字");
+        assert_eq!(shortened("漢字漢字漢字", 6), "…漢字");
         assert_eq!(shortened("short", 10), "short");
     }
 

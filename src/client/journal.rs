@@ -95,6 +95,14 @@ pub struct JournalState {
     reported: Option<ReportedRecord>,
 }
 
+impl JournalState {
+    /// The finished asset, if the user was not told of it.
+    #[must_use]
+    pub fn unreported(&self) -> Option<&String> {
+        self.finished.as_ref().filter(|_| self.reported.is_none())
+    }
+}
+
 /// The journal of a file, locked. Without a writable directory, it lives in this process only.
 #[derive(Debug)]
 pub struct JournalEntry {

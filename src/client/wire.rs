@@ -27,6 +27,12 @@ pub struct ApiAsset {
 }
 
 impl ApiAsset {
+    /// True if the bytes are stored and were not refused.
+    #[must_use]
+    pub fn has_bytes(&self) -> bool {
+        matches!(self.state.as_str(), "stored" | "processing" | "ready")
+    }
+
     /// True if the state will not change by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -92,6 +98,12 @@ pub struct ApiUploadRequest<'a> {
     /// Requested part size in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
+    /// Way of the bytes; the server chooses by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'static str>,
+    /// Digest of the file in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Number of part URLs to return.
     pub urls: u16,
 }
@@ -149,6 +161,20 @@ pub struct ApiAssetPage {
     pub next: Option<String>,
 }
 
+/// Assets by their ids.
+#[derive(Debug, Deserialize)]
+pub struct ApiAssetResults {
+    /// A result for each id.
+    pub results: Vec<ApiAssetResult>,
+}
+
+/// Result for an id.
+#[derive(Debug, Deserialize)]
+pub struct ApiAssetResult {
+    /// The asset; `None`: it is gone.
+    pub asset: Option<ApiAsset>,
+}
+
 /// Request for a link.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ApiLinkRequest {
@@ -194,6 +220,8 @@ mod tests {
             external_id: None,
             metadata: &metadata,
             part_size: None,
+            method: None,
+            sha256: None,
             urls: 8,
         };
         assert_eq!(serde_json::to_string(&wish).unwrap(), r#"{"filename":"a","size":1,"urls":8}"#);

@@ -8,8 +8,15 @@ use super::{ConfigOverrides, DEFAULT_CONFIG_TOML, InvalidSettings, issuers};
 
 /// `GANTRY_` variables that are not settings: those of the client commands, those that `gantry store-env` prints for
 /// tools, and those of tests.
-const NON_SETTING_VARIABLES: [&str; 6] =
-    ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_CRASH_AT"];
+const NON_SETTING_VARIABLES: [&str; 7] = [
+    "GANTRY_URL",
+    "GANTRY_API_KEY",
+    "GANTRY_API_KEY_FILE",
+    "GANTRY_CLIENT_PROFILE",
+    "GANTRY_CONFIG",
+    "GANTRY_BUCKET",
+    "GANTRY_CRASH_AT",
+];
 
 /// The settings file that is read by default.
 const DEFAULT_CONFIG_FILE: &str = "gantry.toml";

@@ -78,8 +78,8 @@ pub use processing::{
 pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 pub use settings::EngineSettings;
 pub use tenants::{
-    KeySetFetcher, KeySetSettings, KeyWish, MadeKey, PatchTenant, TenantEngine, TenantRegistry, TenantStanding,
-    TrustedIssuers,
+    CallerIdentity, KeySetFetcher, KeySetSettings, KeyWish, MadeKey, PatchTenant, TenantEngine, TenantRegistry,
+    TenantStanding, TrustedIssuers,
 };
 pub use tokens::{MIN_SECRET_BYTES, TokenSigner};
 pub use uploads::{

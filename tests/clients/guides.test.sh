@@ -42,7 +42,7 @@ run() {
   cat >"$2/run.sh" <<'SCRIPT'
 set -euo pipefail
 eval "$(grep -o 'export GANTRY_URL=.*' out)"
-export GANTRY_DATA_DIR=$PWD/gantry-data
+export GANTRY_DATA_DIR=$PWD/gantry-data XDG_CONFIG_HOME=$PWD/config XDG_STATE_HOME=$PWD/state
 source ./settings
 file=$PWD/video.bin
 trap 'jobs -p >>pids' EXIT

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::ServerArgs;
+use super::server_args::ServerArgs;
 use crate::client::demo::{ClearedDemo, DemoInstance};
 use crate::client::error::Result;
 
@@ -29,9 +29,9 @@ pub(in crate::cli) struct DemoArgs {
 
 impl DemoArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
+        let (api, reporter) = self.server.connect_for_requests()?;
         let dashboard = api.address("/admin");
-        let demo = DemoInstance::new(api, self.server.reporter(0));
+        let demo = DemoInstance::new(api, reporter.clone());
         if self.clear {
             let ClearedDemo { assets, webhooks, policies } = demo.clear().await?;
             reporter.print_error_line(&format!(

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::ServerArgs;
+use super::server_args::ServerArgs;
 use crate::client::error::{Error, Result};
 use crate::client::wire::ApiLinkRequest;
 
@@ -34,7 +34,7 @@ pub(in crate::cli) struct LinkArgs {
 
 impl LinkArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
+        let (api, reporter) = self.server.connect_for_requests()?;
         if self.revoke {
             api.revoke_link(&self.id, &reporter).await?;
             return Ok(());

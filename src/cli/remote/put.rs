@@ -1,25 +1,22 @@
 //! `gantry put`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use clap::Args;
-use futures_util::{StreamExt as _, stream};
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{ServerArgs, duration};
+use super::results::ResultLog;
+use super::server_args::ServerArgs;
+use super::transfer_args::{TransferArgs, open_journal};
 use crate::cli::assignment;
 use crate::client::error::{Error, Result};
-use crate::client::format::quoted;
-use crate::client::journal::UploadJournal;
-use crate::client::progress::{ProgressReporter, error_as_json};
-use crate::client::upload::{FileUploader, UploadOptions, UploadedFile};
+use crate::client::format::{self, quoted};
+use crate::client::progress::{ProgressReporter, TransferPlan};
+use crate::client::tree::{FileTree, TreeFile, find_files};
+use crate::client::upload::{FileUploader, IfExists, StreamUploader, UploadItem, UploadOptions, UploadedFile};
 use crate::config::units::parse_size;
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::SystemClock;
 
 pub(super) const HELP: &str = "\
 Prints the asset's id; for several files, the id and the file's name, line by line as they finish.
@@ -29,55 +26,76 @@ the server has are not sent twice. What is unfinished is remembered in $XDG_STAT
 For ten minutes after it has succeeded, the same command for the same unchanged files prints the same assets again: one
 that is killed in its last instant sends nothing twice. With --no-resume, they are sent anew.
 
-The key comes from GANTRY_API_KEY, or from the file named by GANTRY_API_KEY_FILE.
+Files of a folder keep their path, with the folder's name in front, in the property `path`. Standard input (-) is sent
+as it comes; a lost network is waited for, but when the command ends before the input does, nothing is kept.
+
+The key comes from GANTRY_API_KEY, from the file named by GANTRY_API_KEY_FILE, or from `gantry login`.
 
 Examples:
   gantry put disk.img
+  gantry put -r photos --exclude '*.tmp' --limit-rate 10MiB/s
+  pg_dump shop | gzip | gantry put - --name shop.sql.gz
   id=$(gantry put --quiet --metadata case=4711 report.pdf)
   gantry put --json *.mp4 | jq -r 'select(.event == \"ready\") | .asset'
 
 `gantry help exit-codes` explains the exit codes.";
 
+/// Name of an asset that is made of standard input, if none is given.
+const STDIN_NAME: &str = "stdin";
+
 #[derive(Args)]
 pub(in crate::cli) struct PutArgs {
-    /// Files to upload.
+    /// Files to upload; with -r also folders; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Upload what is in folders, with its paths.
+    #[arg(long, short)]
+    recursive: bool,
     /// Name of the asset instead of the file's (single file only).
     #[arg(long)]
     name: Option<String>,
+    /// Handling of a file whose name, in a folder whose path, an asset has.
+    #[arg(long, value_name = "WHAT", default_value = "new")]
+    if_exists: IfExistsArg,
     /// The type to declare; the service detects the real type.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// A property to keep with the asset; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     metadata: Vec<(String, String)>,
-    /// External id of the asset: while an upload with it is open, creating again finds that upload (single file only).
+    /// External id of the asset, by which an open upload is found again (single file only).
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// Expected SHA-256 of the file; a file with another digest is not kept (single file only).
+    /// Expected SHA-256 of the file, without which it is not kept (single file only).
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     sha256: Option<Sha256Digest>,
-    /// Parts in flight at once, over all files.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    concurrency: u8,
     /// Size of a part, like 16MiB [default: the server chooses].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     part_size: Option<u64>,
-    /// Start over, and give up what an earlier run has begun.
-    #[arg(long)]
-    no_resume: bool,
-    /// Wait until the asset is ready or rejected (the default).
-    #[arg(long, overrides_with = "no_wait")]
-    wait: bool,
-    /// Return as soon as every byte is stored.
-    #[arg(long)]
-    no_wait: bool,
-    /// Send a part again when nothing has moved for this long.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    stall_timeout: Duration,
+    #[command(flatten)]
+    transfer: TransferArgs,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IfExistsArg {
+    /// Send nothing, and print the existing asset.
+    Skip,
+    /// Send nothing, and fail.
+    Fail,
+    /// Make another asset of this name.
+    New,
+}
+
+impl From<IfExistsArg> for IfExists {
+    fn from(arg: IfExistsArg) -> Self {
+        match arg {
+            IfExistsArg::Skip => Self::Skip,
+            IfExistsArg::Fail => Self::Fail,
+            IfExistsArg::New => Self::New,
+        }
+    }
 }
 
 fn digest(text: &str) -> std::result::Result<Sha256Digest, String> {
@@ -91,16 +109,31 @@ fn size(text: &str) -> std::result::Result<u64, String> {
 impl PutArgs {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
         let alone = self.name.is_some() || self.external_id.is_some() || self.sha256.is_some();
-        if alone && self.files.len() > 1 {
+        if alone && (self.files.len() > 1 || self.recursive) {
             return Err(Error::Usage("--name, --external-id and --sha256 require a single file".to_owned()));
         }
-        let (api, reporter) = (self.server.api_client()?, self.server.reporter(self.files.len()));
-        let journal = open_journal(&reporter);
-        let uploader = FileUploader::new(api, reporter.clone(), journal, self.options(), stop);
+        if self.files.iter().any(|file| file.as_os_str() == "-") {
+            return self.upload_stdin(stop).await;
+        }
+        let tree = find_files(&self.files, self.recursive, &self.transfer.filter()?)?;
+        let items: Vec<UploadItem> = tree.files.iter().map(|file| self.item(file)).collect();
+        let bytes = items.iter().map(|item| item.size).sum();
+        if self.transfer.dry_run {
+            return self.describe_plan(tree, &items, bytes).await;
+        }
+        let total = items.len() + tree.failures.len();
+        let (api, reporter) = self.server.connect(TransferPlan { files: total, bytes })?;
+        note_left_out(&reporter, &tree, total);
+        let uploader = FileUploader::new(api, reporter.clone(), open_journal(&reporter), self.options(total), stop);
+        let mut log = ResultLog::new(&reporter, self.server.json, self.server.quiet, total);
+        for (path, error) in tree.failures {
+            log.fail(&path.display().to_string(), error);
+        }
         let outcome = tokio::select! {
-            outcome = self.upload_files(&uploader, &reporter) => outcome,
+            sent = uploader.upload_files(&items, |item, end| log.add(item, end)) => sent,
             () = reporter.run_ticker() => Ok(()),
         };
+        let outcome = outcome.and(log.finish());
         match &outcome {
             Ok(()) => uploader.mark_reported(),
             Err(Error::Interrupted | Error::Network { .. }) => print_resume_hint(&reporter, uploader.has_kept_bytes()),
@@ -109,98 +142,141 @@ impl PutArgs {
         outcome
     }
 
-    fn options(&self) -> UploadOptions {
+    /// A file as it is to be uploaded: in a folder by its path there.
+    fn item(&self, file: &TreeFile) -> UploadItem {
+        let mut item = UploadItem { path: file.path.clone(), size: file.size, ..UploadItem::default() };
+        let Some(relative) = &file.relative else {
+            item.label = file.path.to_string_lossy().into_owned();
+            item.name.clone_from(&self.name);
+            return item;
+        };
+        item.label.clone_from(relative);
+        let name = relative.rsplit('/').next().unwrap_or(relative);
+        item.name = Some(name.to_owned());
+        if name != relative {
+            item.metadata.insert("path".to_owned(), relative.as_str().into());
+        }
+        item
+    }
+
+    fn options(&self, files: usize) -> UploadOptions {
         let text = |(name, value): &(String, String)| (name.clone(), Value::String(value.clone()));
         UploadOptions {
-            name: self.name.clone(),
             content_type: self.content_type.clone(),
             external_id: self.external_id.clone(),
             metadata: self.metadata.iter().map(text).collect::<Map<_, _>>(),
             part_size: self.part_size,
             sha256: self.sha256,
-            resume: !self.no_resume,
-            wait: !self.no_wait,
-            concurrency: usize::from(self.concurrency),
-            stall_timeout: self.stall_timeout.max(Duration::from_millis(100)),
+            if_exists: self.if_exists.into(),
+            ..self.transfer.upload_options(files)
         }
     }
 
-    /// Uploads all files, as many at once as there are parts in flight.
-    async fn upload_files(&self, uploader: &FileUploader, reporter: &ProgressReporter) -> Result<()> {
-        let sending = self.files.iter().map(|file| async move { (file, uploader.upload_file(file).await) });
-        let mut ends = stream::iter(sending).buffer_unordered(usize::from(self.concurrency));
-        let (mut results, mut errors) = (Vec::new(), Vec::new());
-        while let Some((file, end)) = ends.next().await {
-            let name = file.display().to_string();
-            match end {
-                Ok(done) => {
-                    self.print_result(reporter, &name, &done)?;
-                    results.push(result_json(&name, &done));
-                }
-                Err(error) => {
-                    results.push(json!({ "file": name, "error": error_as_json(&error) }));
-                    if self.files.len() > 1 && !matches!(error, Error::Interrupted) {
-                        reporter.print_error_line(&format!("gantry: {name}: {error}"));
-                    }
-                    errors.push(error);
+    /// Says what would be sent.
+    async fn describe_plan(&self, tree: FileTree, items: &[UploadItem], bytes: u64) -> Result<()> {
+        let total = items.len() + tree.failures.len();
+        let reporter = self.server.reporter(TransferPlan::default());
+        let known = match self.if_exists {
+            IfExistsArg::New => None,
+            IfExistsArg::Skip | IfExistsArg::Fail => Some(self.server.connect_for_requests()?.0),
+        };
+        let mut log = ResultLog::new(&reporter, self.server.json, self.server.quiet, total);
+        let (mut sent, mut left) = (items.len(), bytes);
+        for item in items {
+            let name = item.name.clone().or_else(|| Some(item.path.file_name()?.to_str()?.to_owned()));
+            let path = item.metadata.get("path").and_then(Value::as_str);
+            let existing = match (&known, name) {
+                (Some(api), Some(name)) => api.find_asset_by_name(&name, path, &reporter).await?,
+                _ => None,
+            };
+            if let Some(asset) = &existing {
+                (sent, left) = (sent - 1, left - item.size);
+                if self.if_exists == IfExistsArg::Fail {
+                    log.fail(&item.label, Error::Other(format!("an asset has this name: {}", asset.id).into()));
+                    continue;
                 }
             }
+            self.print_planned(&reporter, &mut log, item, existing.as_ref().map(|asset| asset.id.as_str()))?;
         }
-        let outcome = combine_outcomes(errors, self.files.len());
+        for (path, error) in tree.failures {
+            log.fail(&path.display().to_string(), error);
+        }
+        if !self.server.json && !self.server.quiet {
+            reporter.print_error_line(&format!("{sent} of {total} files would be sent ({})", format::size(left)));
+        }
+        log.finish()
+    }
+
+    fn print_planned(
+        &self,
+        reporter: &ProgressReporter,
+        log: &mut ResultLog<'_>,
+        item: &UploadItem,
+        existing: Option<&str>,
+    ) -> Result<()> {
         if self.server.json {
-            let code = outcome.as_ref().err().map_or(0, Error::exit_code);
-            let line = json!({ "event": "result", "ok": code == 0, "exit_code": code, "files": results });
-            reporter.print_result(&line.to_string())?;
+            log.push_json(
+                json!({ "file": item.label, "size": item.size, "would_send": existing.is_none(), "asset": existing }),
+            );
+            return Ok(());
         }
-        outcome
+        let what = existing.map_or_else(|| format::size(item.size), |_| "exists".to_owned());
+        reporter.print_result(&format!("{what:>10}  {}", format::shown(&item.label)))
     }
 
-    fn print_result(&self, reporter: &ProgressReporter, name: &str, done: &UploadedFile) -> Result<()> {
-        match (self.server.json, self.files.len()) {
-            (true, _) => Ok(()),
-            (_, 1) => reporter.print_result(&done.asset.id),
-            _ => reporter.print_result(&format!("{}  {name}", done.asset.id)),
+    async fn upload_stdin(&self, stop: CancellationToken) -> Result<()> {
+        if self.files.len() > 1 || self.recursive {
+            return Err(Error::Usage("standard input (-) is sent alone".to_owned()));
         }
+        if self.external_id.is_some() || self.part_size.is_some() {
+            return Err(Error::Usage("--external-id and --part-size require a file, not standard input".to_owned()));
+        }
+        let (api, reporter) = self.server.connect(TransferPlan { files: 1, bytes: 0 })?;
+        let name = self.name.as_deref().unwrap_or(STDIN_NAME);
+        if self.name.is_none() {
+            reporter.note(&format!("standard input is kept under the name \"{STDIN_NAME}\"; --name gives it another"));
+        }
+        let item = UploadItem { label: "-".to_owned(), ..UploadItem::default() };
+        let mut log = ResultLog::new(&reporter, self.server.json, self.server.quiet, 1);
+        let existing = match self.if_exists {
+            IfExistsArg::New => None,
+            IfExistsArg::Skip | IfExistsArg::Fail => api.find_asset_by_name(name, None, &reporter).await?,
+        };
+        if self.transfer.dry_run {
+            let existing = existing.as_ref().map(|asset| asset.id.as_str());
+            self.print_planned(&reporter, &mut log, &UploadItem { label: name.to_owned(), ..item }, existing)?;
+            return log.finish();
+        }
+        let end = match existing {
+            Some(asset) if self.if_exists == IfExistsArg::Fail => {
+                Err(Error::Other(format!("an asset has the name \"{}\": {}", format::shown(name), asset.id).into()))
+            }
+            Some(asset) => Ok(UploadedFile { asset, already_finished: false, existed: true }),
+            None => {
+                let uploader = StreamUploader::new(api, reporter.clone(), self.options(1), stop);
+                tokio::select! {
+                    sent = uploader.upload(std::io::stdin(), name) => {
+                        sent.map(|asset| UploadedFile { asset, already_finished: false, existed: false })
+                    }
+                    () = reporter.run_ticker() => Err(Error::Interrupted),
+                }
+            }
+        };
+        log.add(&item, end)?;
+        log.finish()
     }
 }
 
-fn result_json(name: &str, done: &UploadedFile) -> Value {
-    let asset = &done.asset;
-    json!({
-        "file": name, "asset": asset.id, "state": asset.state, "filename": asset.filename, "size": asset.size,
-        "sha256": asset.sha256, "before": done.already_finished,
-    })
-}
-
-/// The outcome of the command: the error of a single file, the error that all failed files share, or "partial".
-pub(super) fn combine_outcomes(mut errors: Vec<Error>, total: usize) -> Result<()> {
-    if let Some(at) = errors.iter().position(|error| matches!(error, Error::Interrupted)) {
-        return Err(errors.swap_remove(at));
+/// Says what is in folders and cannot become an asset.
+fn note_left_out(reporter: &ProgressReporter, tree: &FileTree, total: usize) {
+    if tree.empty_folders > 0 {
+        reporter.note(&format!("{} empty folders are left out: an asset is a file", tree.empty_folders));
     }
-    let failed = errors.len();
-    let Some(first) = errors.pop() else { return Ok(()) };
-    let alike = failed == total && errors.iter().all(|error| error.exit_code() == first.exit_code());
-    Err(if alike { first } else { Error::Partial { failed, total } })
-}
-
-/// Opens the journal of unfinished uploads. Without a state directory, uploading works but resuming does not.
-fn open_journal(reporter: &ProgressReporter) -> Option<UploadJournal> {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = hex::encode(&Sha256::digest(words.join("\0"))[..8]);
-    let opened = UploadJournal::default_dir().map(|dir| UploadJournal::open(dir, command, Arc::new(SystemClock)));
-    match opened {
-        Some(Ok(journal)) => {
-            journal.remove_old();
-            Some(journal)
-        }
-        Some(Err(error)) => {
-            reporter.note(&format!("an interrupted upload cannot be resumed: {error}"));
-            None
-        }
-        None => {
-            reporter.note("an interrupted upload cannot be resumed: neither XDG_STATE_HOME nor HOME is set");
-            None
-        }
+    if tree.special_files > 0 {
+        reporter.note(&format!("{} pipes, devices and links to folders are left out", tree.special_files));
+    }
+    if total == 0 {
+        reporter.note("there is no file to send");
     }
 }
 
@@ -212,22 +288,4 @@ fn print_resume_hint(reporter: &ProgressReporter, something_arrived: bool) {
         "Nothing has arrived yet. To try again, run the same command again:"
     };
     reporter.print_error_line(&format!("{what}\n  {}", words.join(" ")));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_ends_make_one_exit_code() {
-        let (network, integrity) = (|| Error::network("x"), || Error::Integrity("x".to_owned()));
-        let code =
-            |errors: Vec<Error>, total| combine_outcomes(errors, total).err().map_or(0, |error| error.exit_code());
-        assert_eq!(code(vec![], 3), 0);
-        assert_eq!(code(vec![integrity()], 1), 6);
-        assert_eq!(code(vec![network()], 2), 7);
-        assert_eq!(code(vec![network(), network()], 2), 8);
-        assert_eq!(code(vec![network(), integrity()], 2), 7);
-        assert_eq!(code(vec![network(), Error::Interrupted], 2), 130);
-    }
 }

@@ -8,6 +8,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::api::ApiClient;
 use super::error::{Error, Result};
 use super::format;
 use super::progress::{ProgressReporter, RetryObserver, TransferDirection, TransferEvent, TransferTracker};
+use super::throttle::RateLimiter;
 use crate::domain::checksum::Sha256Digest;
 
 mod file_name;
@@ -44,6 +46,10 @@ pub struct DownloadOptions {
     pub resume: bool,
     /// Time without progress after which a transfer is retried.
     pub stall_timeout: Duration,
+    /// True if the target is a folder, whether it exists or not.
+    pub into_folder: bool,
+    /// Limit of bytes per second, over all files.
+    pub limit: Option<Arc<RateLimiter>>,
 }
 
 /// A downloaded file, complete and verified.
@@ -128,6 +134,9 @@ impl FileDownloader {
     ) -> Result<Option<DownloadedFile>> {
         let target = self.target_path(facts);
         partial_file::ensure_writable(&target, self.options.force)?;
+        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(Error::local(folder))?;
+        }
         let label = target.display().to_string();
         let track = self.reporter.track(&label, facts.size, TransferDirection::Down);
         let (mut part, mut resume) = (PartialFile::open(&target)?, self.options.resume);
@@ -185,7 +194,7 @@ impl FileDownloader {
     fn target_path(&self, facts: &RemoteFileInfo) -> PathBuf {
         match &self.options.output {
             None => PathBuf::from(&facts.name),
-            Some(output) if output.is_dir() => output.join(&facts.name),
+            Some(output) if self.options.into_folder || output.is_dir() => output.join(&facts.name),
             Some(output) => output.clone(),
         }
     }
@@ -257,6 +266,9 @@ impl FileDownloader {
             let len = piece.len() as u64;
             if len > facts.size - *offset {
                 return Err(FetchError::Changed);
+            }
+            if let Some(limit) = &self.options.limit {
+                limit.wait(len).await;
             }
             if !sink.push(piece).await {
                 return Ok(false);

@@ -76,13 +76,22 @@ impl DownloadSource {
         Ok(request)
     }
 
+    /// Path of requests to the service for `-v`; a link is a secret.
+    fn place(&self) -> Option<&str> {
+        self.with_key.then(|| self.url.path())
+    }
+
+    async fn send_with_timeout(&self, request: reqwest::RequestBuilder, place: Option<&str>) -> Result<Response> {
+        let sent = tokio::time::timeout(RESPONSE_HEAD_TIMEOUT, self.api.send(request, place)).await;
+        sent.map_err(|_| Error::network("no answer in time"))?
+    }
+
     /// Metadata of the remote file. A HEAD does not count as a use of a link.
     pub(super) async fn fetch_info(&self) -> Result<RemoteFileInfo> {
-        let head = self.request(Method::HEAD)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
+        let head = self.api.send(self.request(Method::HEAD)?.timeout(RESPONSE_HEAD_TIMEOUT), self.place()).await?;
         if !head.status().is_success() {
             // The answer to a HEAD has no body; the same request with GET has the error.
-            let why =
-                self.request(Method::GET)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
+            let why = self.api.send(self.request(Method::GET)?.timeout(RESPONSE_HEAD_TIMEOUT), self.place()).await?;
             return Err(match why.status() {
                 status if status.is_success() || status.is_redirection() => not_gantry_error(),
                 _ => read_refusal(why).await,
@@ -100,7 +109,7 @@ impl DownloadSource {
     ) -> std::result::Result<Response, FetchError> {
         let Some(address) = self.redirect.clone() else { return self.request_from_service(facts, offset).await };
         let request = self.api.http().get(address).header(IF_MATCH, &facts.etag);
-        let response = send_with_timeout(with_range(request, facts, offset)).await?;
+        let response = self.send_with_timeout(with_range(request, facts, offset), None).await?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_response(response, facts, offset),
             StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => Err(FetchError::Changed),
@@ -122,7 +131,8 @@ impl DownloadSource {
         facts: &RemoteFileInfo,
         offset: u64,
     ) -> std::result::Result<Response, FetchError> {
-        let response = send_with_timeout(with_range(self.request(Method::GET)?, facts, offset)).await?;
+        let response =
+            self.send_with_timeout(with_range(self.request(Method::GET)?, facts, offset), self.place()).await?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_response(response, facts, offset),
             StatusCode::RANGE_NOT_SATISFIABLE => Err(FetchError::Changed),
@@ -147,11 +157,6 @@ fn with_range(request: reqwest::RequestBuilder, facts: &RemoteFileInfo, offset: 
         return request;
     }
     request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, &facts.etag)
-}
-
-async fn send_with_timeout(request: reqwest::RequestBuilder) -> Result<Response> {
-    let sent = tokio::time::timeout(RESPONSE_HEAD_TIMEOUT, request.send()).await;
-    sent.map_err(|_| Error::network("no answer in time"))?.map_err(Error::transport)
 }
 
 /// Checks that an answer has the requested bytes of the expected file.

@@ -49,7 +49,7 @@ fn object(file: Option<&FileTransfer>, event: &TransferEvent<'_>) -> Value {
     };
     if let Some(file) = file {
         value["file"] = json!(file.name);
-        value["size"] = json!(file.size);
+        value["size"] = json!(file.known_size());
     }
     value
 }
@@ -69,7 +69,7 @@ impl ProgressRenderer for JsonRenderer {
             write(&json!({
                 "event": "progress",
                 "file": file.name,
-                "size": file.size,
+                "size": file.known_size(),
                 moved: now.moved,
                 "confirmed": now.confirmed,
                 "bytes_per_second": now.speed,

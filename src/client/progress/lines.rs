@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent, TransferSnapshot, lock};
+use super::total::FileTotals;
+use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent, TransferPlan, TransferSnapshot, lock};
 use crate::client::format;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -15,6 +16,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Writes lines, or none in quiet mode.
 pub(super) struct LinesRenderer {
     show: bool,
+    /// Counts of many files, which have no lines of their own.
+    total: Option<FileTotals>,
     recent_failures: RecentFailures,
 }
 
@@ -36,8 +39,9 @@ impl RecentFailures {
 }
 
 impl LinesRenderer {
-    pub(super) fn new(show: bool) -> Self {
-        Self { show, recent_failures: RecentFailures::default() }
+    pub(super) fn new(show: bool, plan: TransferPlan) -> Self {
+        let total = plan.is_bulk().then(|| FileTotals::new(plan));
+        Self { show, total, recent_failures: RecentFailures::default() }
     }
 }
 
@@ -78,14 +82,22 @@ pub(super) fn event_line(
     })
 }
 
+/// True for events of every file, which many files do not each report.
+pub(super) fn is_usual(event: &TransferEvent<'_>) -> bool {
+    matches!(event, TransferEvent::Settled { .. } | TransferEvent::Saved { .. } | TransferEvent::Started { .. })
+}
+
 fn pace_suffix(file: &FileTransfer) -> String {
-    let (size, speed) = (format::size(file.size), format::speed(file.overall_speed()));
+    let (size, speed) = (format::size(file.total()), format::speed(file.overall_speed()));
     format!(" ({size} in {}, {speed})", format::time(file.started_at.elapsed()))
 }
 
 /// Progress of a transfer in words.
 pub(super) fn progress_line(file: &FileTransfer, now: &TransferSnapshot) -> String {
-    let mut line = format!("{} % of {}", format::percent(now.done(file.direction), file.size), format::size(file.size));
+    let mut line = match file.known_size() {
+        Some(size) => format!("{} % of {}", format::percent(now.done(file.direction), size), format::size(size)),
+        None => "size not known".to_owned(),
+    };
     match file.direction {
         TransferDirection::Up => {
             let (confirmed, sent) = (format::size(now.confirmed), format::size(now.moved));
@@ -108,12 +120,17 @@ pub(super) fn progress_line(file: &FileTransfer, now: &TransferSnapshot) -> Stri
 
 impl ProgressRenderer for LinesRenderer {
     fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>) {
-        if let Some(line) = self.show.then(|| event_line(file, event, &self.recent_failures)).flatten() {
+        let hidden = !self.show || (self.total.is_some() && is_usual(event));
+        if let Some(line) = (!hidden).then(|| event_line(file, event, &self.recent_failures)).flatten() {
             print_line(&line);
         }
     }
 
     fn tick(&self, active: &[Arc<FileTransfer>]) {
+        if let Some(total) = &self.total {
+            print_line(&total.describe(active).join(", "));
+            return;
+        }
         for file in active {
             print_line(&format!("{}: {}", format::shown(&file.name), progress_line(file, &file.snapshot())));
         }
@@ -121,6 +138,18 @@ impl ProgressRenderer for LinesRenderer {
 
     fn tick_interval(&self) -> Option<Duration> {
         self.show.then_some(PROGRESS_INTERVAL)
+    }
+
+    fn remove_transfer(&self, file: &FileTransfer) {
+        if let Some(total) = &self.total {
+            total.add(file);
+        }
+    }
+
+    fn count_result(&self) {
+        if let Some(total) = &self.total {
+            total.count_result();
+        }
     }
 }
 

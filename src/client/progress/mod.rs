@@ -13,12 +13,17 @@ use tokio::time::Instant;
 
 use super::error::Error;
 
+mod bar_line;
 mod bars;
 mod json;
 mod lines;
 mod meter;
+mod total;
+mod transfer;
 
 pub use json::error as error_as_json;
+pub use transfer::TransferAttempt;
+use transfer::{FileTransfer, TransferSnapshot};
 
 /// Style of progress reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,27 @@ pub enum OutputStyle {
     Json,
     /// Nothing.
     Quiet,
+}
+
+/// Size of a transfer whose end is not known.
+const UNKNOWN_SIZE: u64 = u64::MAX;
+/// Number of files above which each has no line of its own.
+const MAX_SHOWN_FILES: usize = 8;
+
+/// Files of a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TransferPlan {
+    /// Number of files to come.
+    pub files: usize,
+    /// Their bytes, if that is known.
+    pub bytes: u64,
+}
+
+impl TransferPlan {
+    /// True for so many files that only their total is shown.
+    fn is_bulk(self) -> bool {
+        self.files > MAX_SHOWN_FILES
+    }
 }
 
 /// Direction of a transfer.
@@ -93,66 +119,16 @@ trait ProgressRenderer: Send + Sync {
     fn tick_interval(&self) -> Option<Duration>;
     /// A file's transfer has ended.
     fn remove_transfer(&self, _: &FileTransfer) {}
+    /// The result of a file is known, if it was waited for apart from its transfer.
+    fn count_result(&self) {}
     /// Writes output without disturbing the bars.
     fn suspend(&self, write: &mut dyn FnMut()) {
         write();
     }
 }
 
-/// Counters of a file's transfer.
-#[derive(Debug)]
-struct FileTransfer {
-    number: u64,
-    name: String,
-    direction: TransferDirection,
-    size: u64,
-    moved: AtomicU64,
-    confirmed: AtomicU64,
-    started_at: Instant,
-    resumed_from: AtomicU64,
-    meter: Mutex<meter::SpeedMeter>,
-    activity: Mutex<&'static str>,
-}
-
-/// State of a transfer at an instant.
-struct TransferSnapshot {
-    moved: u64,
-    confirmed: u64,
-    speed: Option<u64>,
-    eta: Option<Duration>,
-    activity: &'static str,
-}
-
-impl TransferSnapshot {
-    /// Bytes that are done: for an upload those that the server has, for a download those that are saved.
-    fn done(&self, direction: TransferDirection) -> u64 {
-        match direction {
-            TransferDirection::Up => self.confirmed,
-            TransferDirection::Down => self.moved,
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl FileTransfer {
-    fn snapshot(&self) -> TransferSnapshot {
-        let moved = self.moved.load(Ordering::Relaxed).min(self.size);
-        let mut meter = lock(&self.meter);
-        meter.sample(Instant::now(), moved);
-        let confirmed = self.confirmed.load(Ordering::Relaxed).min(self.size);
-        let eta = meter.eta(self.size - moved);
-        TransferSnapshot { moved, confirmed, speed: meter.speed(), eta, activity: *lock(&self.activity) }
-    }
-
-    /// Average bytes per second of this run.
-    fn overall_speed(&self) -> u64 {
-        let moved = self.moved.load(Ordering::Relaxed).saturating_sub(self.resumed_from.load(Ordering::Relaxed));
-        let millis = self.started_at.elapsed().as_millis().max(1);
-        u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX)
-    }
 }
 
 /// Reporter of progress, shared by all transfers.
@@ -175,19 +151,48 @@ impl ProgressReporter {
     /// A reporter in a style. `files`: number of files to come.
     #[must_use]
     pub fn new(style: OutputStyle, files: usize) -> Self {
+        Self::for_plan(style, TransferPlan { files, bytes: 0 })
+    }
+
+    /// A reporter in a style for these files.
+    #[must_use]
+    pub fn for_plan(style: OutputStyle, plan: TransferPlan) -> Self {
         let render: Box<dyn ProgressRenderer> = match style {
-            OutputStyle::Bars => Box::new(bars::BarsRenderer::new(files)),
-            OutputStyle::Lines => Box::new(lines::LinesRenderer::new(true)),
+            OutputStyle::Bars => Box::new(bars::BarsRenderer::new(plan)),
+            OutputStyle::Lines => Box::new(lines::LinesRenderer::new(true, plan)),
             OutputStyle::Json => Box::new(json::JsonRenderer),
-            OutputStyle::Quiet => Box::new(lines::LinesRenderer::new(false)),
+            OutputStyle::Quiet => Box::new(lines::LinesRenderer::new(false, plan)),
         };
         Self(Arc::new(ReporterState { render, active: Mutex::default(), count: AtomicU64::new(0) }))
+    }
+
+    /// Starts to track bytes that are sent, and whose number is not known.
+    #[must_use]
+    pub fn track_stream(&self, name: &str) -> TransferTracker {
+        self.track(name, UNKNOWN_SIZE, TransferDirection::Up)
     }
 
     /// Starts to track a file.
     #[must_use]
     pub fn track(&self, name: &str, size: u64, direction: TransferDirection) -> TransferTracker {
-        let transfer = Arc::new(FileTransfer {
+        let transfer = Arc::new(self.transfer(name, size, direction));
+        lock(&self.0.active).push(Arc::clone(&transfer));
+        TransferTracker { reporter: self.clone(), transfer }
+    }
+
+    /// Reports the result of a file that is not tracked any more.
+    pub fn report_settled(&self, name: &str, size: u64, asset: &str, state: &str) {
+        let file = self.transfer(name, size, TransferDirection::Up);
+        self.0.render.show_event(Some(&file), &TransferEvent::Settled { asset, state });
+    }
+
+    /// Counts a file whose end was reported.
+    pub fn count_result(&self) {
+        self.0.render.count_result();
+    }
+
+    fn transfer(&self, name: &str, size: u64, direction: TransferDirection) -> FileTransfer {
+        FileTransfer {
             number: self.0.count.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             direction,
@@ -198,9 +203,7 @@ impl ProgressReporter {
             resumed_from: AtomicU64::new(0),
             meter: Mutex::default(),
             activity: Mutex::new(""),
-        });
-        lock(&self.0.active).push(Arc::clone(&transfer));
-        TransferTracker { reporter: self.clone(), transfer }
+        }
     }
 
     /// Reports information that concerns no file.
@@ -287,40 +290,6 @@ impl Drop for TransferTracker {
     fn drop(&mut self) {
         lock(&self.reporter.0.active).retain(|active| active.number != self.transfer.number);
         self.reporter.0.render.remove_transfer(&self.transfer);
-    }
-}
-
-/// Bytes of an attempt. Dropped without [`Self::confirm`], it takes them back.
-#[derive(Debug)]
-pub struct TransferAttempt {
-    transfer: Arc<FileTransfer>,
-    moved: AtomicU64,
-}
-
-impl TransferAttempt {
-    /// Counts `bytes` that have moved.
-    pub fn add(&self, bytes: u64) {
-        self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.transfer.moved.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Number of bytes that have moved.
-    #[must_use]
-    pub fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Relaxed)
-    }
-
-    /// Confirms the attempt with `bytes`, whatever was counted.
-    pub fn confirm(&self, bytes: u64) {
-        let counted = self.moved.swap(0, Ordering::Relaxed);
-        self.transfer.moved.fetch_add(bytes.saturating_sub(counted), Ordering::Relaxed);
-        self.transfer.confirmed.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for TransferAttempt {
-    fn drop(&mut self) {
-        self.transfer.moved.fetch_sub(self.moved(), Ordering::Relaxed);
     }
 }
 

@@ -13,14 +13,20 @@ use tokio::sync::mpsc;
 
 use super::source_file::SourceFile;
 use crate::client::progress::TransferAttempt;
+use crate::client::throttle::RateLimiter;
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// Maximum number of chunks queued between disk and socket.
 const MAX_QUEUED_CHUNKS: usize = 2;
 
-/// A pool of buffers.
+/// A pool of buffers, and the rate at which they may be filled.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChunkPool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct ChunkPool {
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    limit: Option<Arc<RateLimiter>>,
+    /// Bytes of a chunk; `None`: a whole buffer.
+    piece_bytes: Option<usize>,
+}
 
 /// A buffer that returns to its pool when dropped.
 struct PooledChunk {
@@ -30,8 +36,14 @@ struct PooledChunk {
 }
 
 impl ChunkPool {
+    /// A pool for `senders` at once, whose chunks pass at the limited rate.
+    pub(super) fn limited(limit: Option<Arc<RateLimiter>>, senders: usize) -> Self {
+        let piece_bytes = limit.as_ref().map(|limit| limit.piece_bytes(senders, CHUNK_BYTES));
+        Self { limit, piece_bytes, ..Self::default() }
+    }
+
     fn acquire(&self) -> PooledChunk {
-        let buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let buffer = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         PooledChunk { buffer: buffer.unwrap_or_else(|| vec![0; CHUNK_BYTES]), len: 0, pool: self.clone() }
     }
 }
@@ -45,7 +57,7 @@ impl AsRef<[u8]> for PooledChunk {
 impl Drop for PooledChunk {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 }
 
@@ -80,10 +92,14 @@ fn read_chunks(
     pool: &ChunkPool,
     send: &mpsc::Sender<std::io::Result<Bytes>>,
 ) {
+    let piece_bytes = pool.piece_bytes.unwrap_or(CHUNK_BYTES);
     while !range.is_empty() {
         let mut lent = pool.acquire();
-        lent.len = usize::try_from(range.end - range.start).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+        lent.len = usize::try_from(range.end - range.start).unwrap_or(piece_bytes).min(piece_bytes);
         let len = lent.len;
+        if let Some(limit) = &pool.limit {
+            limit.wait_blocking(len as u64);
+        }
         let piece = source.read_at(&mut lent.buffer[..len], range.start).map(|()| Bytes::from_owner(lent));
         let failed = piece.is_err();
         if send.blocking_send(piece).is_err() || failed {
@@ -139,7 +155,7 @@ mod tests {
             assert!(sent == bytes[range.clone()], "{range:?}");
             assert_eq!(attempt.moved(), range.len() as u64);
         }
-        assert!(pool.0.lock().unwrap().len() <= 12, "buffers are used again");
+        assert!(pool.free.lock().unwrap().len() <= 12, "buffers are used again");
     }
 
     #[tokio::test(flavor = "multi_thread")]

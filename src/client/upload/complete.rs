@@ -22,16 +22,15 @@ impl UploadRun<'_> {
     }
 
     /// Completes the upload. `None`: the server lacks parts, or no longer has the upload.
-    pub(super) async fn complete_upload(&mut self, digest: Sha256Digest) -> Result<Option<String>> {
+    pub(super) async fn complete_upload(&mut self, digest: Sha256Digest) -> Result<Option<ApiAsset>> {
         let Some(upload) = self.upload_id() else { return Ok(None) };
         self.track.set_activity("completing");
         let answer = self.uploader.api.complete_upload(upload, digest, &self.track).await;
         self.track.set_activity("");
         match answer {
             Ok(asset) => {
-                self.entry.record_finished(&asset.id)?;
-                self.track.report(&TransferEvent::Completed { asset: &asset.id });
-                Ok(Some(asset.id))
+                self.note_finished(&asset)?;
+                Ok(Some(asset))
             }
             Err(Error::NotFound(_)) => {
                 self.entry.clear()?;
@@ -42,13 +41,20 @@ impl UploadRun<'_> {
         }
     }
 
-    /// Waits for the result of processing. `digest`: the expected digest of the asset.
-    pub(super) async fn wait_for_verdict(&mut self, asset: &str, digest: Option<Sha256Digest>) -> Result<ApiAsset> {
-        let asset = if self.uploader.options.wait {
+    /// Records that all bytes are stored as this asset.
+    pub(super) fn note_finished(&mut self, asset: &ApiAsset) -> Result<()> {
+        self.entry.record_finished(&asset.id)?;
+        self.track.report(&TransferEvent::Completed { asset: &asset.id });
+        Ok(())
+    }
+
+    /// Waits for the result of processing, if the command waits. `digest`: the expected digest of the asset.
+    pub(super) async fn wait_for_verdict(&mut self, asset: ApiAsset, digest: Option<Sha256Digest>) -> Result<ApiAsset> {
+        let asset = if self.uploader.options.wait && !self.uploader.is_bulk() && !asset.is_settled() {
             self.track.set_activity("processing");
-            self.uploader.api.wait_until_settled(asset, &self.track).await?
+            self.uploader.api.wait_until_settled(&asset.id, &self.track).await?
         } else {
-            self.uploader.api.get_asset(asset, &self.track).await?
+            asset
         };
         self.track.report(&TransferEvent::Settled { asset: &asset.id, state: &asset.state });
         let verdict = check_asset(&asset, digest);
@@ -61,7 +67,7 @@ impl UploadRun<'_> {
 }
 
 /// Checks an asset's state and digest.
-fn check_asset(asset: &ApiAsset, digest: Option<Sha256Digest>) -> Result<()> {
+pub fn check_asset(asset: &ApiAsset, digest: Option<Sha256Digest>) -> Result<()> {
     let why = match &asset.reason {
         Some(reason) => format!("{} ({})", reason.message.trim_end_matches('.'), reason.code),
         None => "no reason was given".to_owned(),

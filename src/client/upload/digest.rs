@@ -22,6 +22,7 @@ const MAX_READ_AHEAD_BYTES: u64 = 64 << 20;
 pub(super) struct BackgroundHash {
     pace: Arc<HashPace>,
     work: Option<JoinHandle<Result<Sha256Digest>>>,
+    known: Option<Sha256Digest>,
 }
 
 /// Progress of sending, shared with the thread that hashes.
@@ -62,7 +63,12 @@ impl BackgroundHash {
         let pace = Arc::new(HashPace::default());
         let reader = Arc::clone(&pace);
         let work = tokio::task::spawn_blocking(move || hash_file(&source, &reader));
-        Self { pace, work: Some(work) }
+        Self { pace, work: Some(work), known: None }
+    }
+
+    /// A digest that is known already.
+    pub(super) fn of_known(digest: Sha256Digest) -> Self {
+        Self { pace: Arc::default(), work: None, known: Some(digest) }
     }
 
     /// Notes that bytes up to `offset` are being sent or are already sent.
@@ -72,6 +78,9 @@ impl BackgroundHash {
 
     /// The digest of the whole file, computed at full speed from here on.
     pub(super) async fn finish(&mut self) -> Result<Sha256Digest> {
+        if let Some(known) = self.known {
+            return Ok(known);
+        }
         self.advance_to(u64::MAX);
         let Some(work) = self.work.take() else { return Err(Error::Interrupted) };
         work.await.map_err(|error| Error::Other(FailureCause::of(error)))?

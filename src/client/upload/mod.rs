@@ -7,10 +7,9 @@
 //! The server knows which parts have arrived; the journal only knows which upload it was. If the file changes during
 //! the upload, the upload is aborted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -25,48 +24,31 @@ use super::wire::ApiAsset;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 
+mod batch;
 mod body;
 mod complete;
 mod digest;
+mod options;
 mod part_urls;
 mod put;
 mod resume;
 mod send;
+mod small;
 mod source_file;
+mod stream;
 
+pub use complete::check_asset;
 use digest::BackgroundHash;
+pub use options::{IfExists, UploadItem, UploadOptions};
 use resume::ResumeState;
 use send::SendOutcome;
+use small::SmallFile;
 pub use source_file::FileFingerprint;
 use source_file::SourceFile;
+pub use stream::StreamUploader;
 
 /// Number of times that the upload may be re-examined because the server's view of it changed.
 const MAX_UPLOAD_ROUNDS: u32 = 6;
-
-/// Options of an upload.
-#[derive(Clone, Debug)]
-pub struct UploadOptions {
-    /// Name of the asset instead of the file's name.
-    pub name: Option<String>,
-    /// Media type to declare.
-    pub content_type: Option<String>,
-    /// External id of the asset.
-    pub external_id: Option<String>,
-    /// Metadata of the asset.
-    pub metadata: Map<String, Value>,
-    /// Requested part size in bytes.
-    pub part_size: Option<u64>,
-    /// Expected digest of the file.
-    pub sha256: Option<Sha256Digest>,
-    /// Continue what an earlier run has begun.
-    pub resume: bool,
-    /// Wait until the asset is ready or rejected.
-    pub wait: bool,
-    /// Maximum parts in flight, over all files.
-    pub concurrency: usize,
-    /// Time without progress after which a part is sent again.
-    pub stall_timeout: Duration,
-}
 
 /// Uploads files.
 pub struct FileUploader {
@@ -75,6 +57,8 @@ pub struct FileUploader {
     journal: Option<UploadJournal>,
     options: UploadOptions,
     slots: Semaphore,
+    /// Permits of files that are sent in parts or by a signed PUT, of which few are begun at once.
+    large: Semaphore,
     pool: body::ChunkPool,
     stop: CancellationToken,
     finished: Mutex<Vec<PathBuf>>,
@@ -89,6 +73,8 @@ pub struct UploadedFile {
     pub asset: ApiAsset,
     /// True if an earlier run had finished the upload.
     pub already_finished: bool,
+    /// True if nothing was sent because an asset has this name.
+    pub existed: bool,
 }
 
 /// The upload of a file.
@@ -96,6 +82,8 @@ struct UploadRun<'a> {
     uploader: &'a FileUploader,
     source: Arc<SourceFile>,
     name: String,
+    metadata: Map<String, Value>,
+    small: Option<SmallFile>,
     entry: JournalEntry,
     track: TransferTracker,
     /// When the server lets the upload expire.
@@ -112,9 +100,10 @@ impl FileUploader {
         options: UploadOptions,
         stop: CancellationToken,
     ) -> Self {
-        let slots = Semaphore::new(options.concurrency);
-        let (pool, finished, kept_bytes) = (body::ChunkPool::default(), Mutex::default(), AtomicBool::default());
-        Self { api, reporter, journal, options, slots, pool, stop, finished, kept_bytes }
+        let (slots, large) = (Semaphore::new(options.concurrency), Semaphore::new(options.concurrency));
+        let pool = body::ChunkPool::limited(options.limit.clone(), options.concurrency);
+        let (finished, kept_bytes) = (Mutex::default(), AtomicBool::default());
+        Self { api, reporter, journal, options, slots, large, pool, stop, finished, kept_bytes }
     }
 
     /// Number of part URLs per request.
@@ -122,12 +111,18 @@ impl FileUploader {
         self.options.concurrency * 2
     }
 
+    /// True for a small file among many.
+    fn sends_through_service(&self, size: u64) -> bool {
+        self.is_bulk() && size <= small::MAX_SMALL_BYTES && self.options.part_size.is_none()
+    }
+
     /// Uploads a file.
-    pub async fn upload_file(&self, path: &Path) -> Result<UploadedFile> {
+    pub async fn upload_file(&self, item: &UploadItem) -> Result<UploadedFile> {
+        let _permit = if self.sends_through_service(item.size) { None } else { Some(self.large.acquire().await) };
         if self.stop.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let mut run = self.prepare_run(path)?;
+        let mut run = self.prepare_run(item)?;
         let outcome = tokio::select! {
             outcome = run.run_to_asset() => outcome,
             () = self.stop.cancelled() => Err(Error::Interrupted),
@@ -148,22 +143,24 @@ impl FileUploader {
         outcome
     }
 
-    fn prepare_run(&self, path: &Path) -> Result<UploadRun<'_>> {
-        let source = Arc::new(SourceFile::open(path)?);
-        let name = match &self.options.name {
+    fn prepare_run(&self, item: &UploadItem) -> Result<UploadRun<'_>> {
+        let source = Arc::new(SourceFile::open(&item.path)?);
+        let name = match &item.name {
             Some(name) => name.clone(),
             None => source.name()?.to_owned(),
         };
         let options = &self.options;
         // The properties by which the upload differs from an earlier upload of the same file.
-        let wish = serde_json::json!([name, options.content_type, options.external_id, options.metadata]).to_string();
+        let mut metadata = options.metadata.clone();
+        metadata.extend(item.metadata.clone());
+        let wish = serde_json::json!([name, options.content_type, options.external_id, metadata]).to_string();
         let identity = UploadIdentity { server: self.api.base(), path: &source.path, wish: &wish };
         let entry = match &self.journal {
             Some(journal) => journal.lock_entry(identity)?,
             None => JournalEntry::in_memory(),
         };
-        let track = self.reporter.track(&source.label, source.fingerprint.size, TransferDirection::Up);
-        Ok(UploadRun { uploader: self, source, name, entry, track, kept_until: None })
+        let track = self.reporter.track(&item.label, source.fingerprint.size, TransferDirection::Up);
+        Ok(UploadRun { uploader: self, source, name, metadata, small: None, entry, track, kept_until: None })
     }
 
     /// True if the server has bytes of any of the files.
@@ -193,27 +190,32 @@ impl UploadRun<'_> {
 
     /// Continues from the upload's current state to an asset.
     async fn run_to_asset(&mut self) -> Result<UploadedFile> {
+        if let Some(asset) = self.find_existing().await? {
+            return Ok(UploadedFile { asset, already_finished: false, existed: true });
+        }
         self.drop_stale().await?;
-        let mut hashing = BackgroundHash::start(Arc::clone(&self.source));
+        self.load_small()?;
+        let mut hashing = self.start_hash();
         let mut renewed = false;
         for _ in 0..MAX_UPLOAD_ROUNDS {
             let sent = match self.find_or_create().await? {
-                ResumeState::Done { asset, sure: true } => {
-                    self.track
-                        .report(&TransferEvent::Note("already sent by an earlier run; --no-resume sends it again"));
-                    return Ok(UploadedFile {
-                        asset: self.wait_for_verdict(&asset, None).await?,
-                        already_finished: true,
-                    });
+                ResumeState::Done(asset) => {
+                    if !self.uploader.is_bulk() {
+                        let note = "already sent by an earlier run; --no-resume sends it again";
+                        self.track.report(&TransferEvent::Note(note));
+                    }
+                    return self.finish(asset, None, true).await;
                 }
-                ResumeState::Done { asset, sure: false } => {
-                    self.entry.record_finished(&asset)?;
+                ResumeState::Completed(asset) => {
+                    let asset = self.uploader.api.get_asset(&asset, &self.track).await?;
+                    self.entry.record_finished(&asset.id)?;
                     let digest = self.finish_digest(&mut hashing).await?;
-                    return Ok(UploadedFile {
-                        asset: self.wait_for_verdict(&asset, Some(digest)).await?,
-                        already_finished: true,
-                    });
+                    return self.finish(asset, Some(digest), true).await;
                 }
+                ResumeState::Content => match self.send_content().await? {
+                    Some((asset, digest)) => return self.finish(asset, Some(digest), false).await,
+                    None => SendOutcome::AskAgain,
+                },
                 ResumeState::Completing => SendOutcome::All,
                 ResumeState::Whole(target) => {
                     let sent = self.send_whole(&target, &hashing, renewed).await?;
@@ -225,15 +227,47 @@ impl UploadRun<'_> {
             if sent == SendOutcome::All {
                 let digest = self.finish_digest(&mut hashing).await?;
                 if let Some(asset) = self.complete_upload(digest).await? {
-                    return Ok(UploadedFile {
-                        asset: self.wait_for_verdict(&asset, Some(digest)).await?,
-                        already_finished: false,
-                    });
+                    return self.finish(asset, Some(digest), false).await;
                 }
-                hashing = BackgroundHash::start(Arc::clone(&self.source));
+                hashing = self.start_hash();
             }
         }
         Err(Error::Other(format!("{}: the server has repeatedly lost this upload", self.source.label).into()))
+    }
+
+    fn start_hash(&self) -> BackgroundHash {
+        match &self.small {
+            Some(small) => BackgroundHash::of_known(small.digest),
+            None => BackgroundHash::start(Arc::clone(&self.source)),
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        asset: ApiAsset,
+        digest: Option<Sha256Digest>,
+        already_finished: bool,
+    ) -> Result<UploadedFile> {
+        Ok(UploadedFile { asset: self.wait_for_verdict(asset, digest).await?, already_finished, existed: false })
+    }
+
+    /// The asset that has this file's name and path, if that matters and the user did not ask for it to be made.
+    async fn find_existing(&self) -> Result<Option<ApiAsset>> {
+        let options = &self.uploader.options;
+        if options.if_exists == IfExists::New {
+            return Ok(None);
+        }
+        let path = self.metadata.get("path").and_then(Value::as_str);
+        let found = self.uploader.api.find_asset_by_name(&self.name, path, &self.track).await?;
+        // An asset that a killed run has made, and of which the user was never told, is the result of this run.
+        let own = |asset: &ApiAsset| self.entry.state().unreported() == Some(&asset.id);
+        match found.filter(|asset| !own(asset)) {
+            Some(asset) if options.if_exists == IfExists::Fail => {
+                let name = format::shown(path.unwrap_or(&self.name));
+                Err(Error::Other(format!("an asset has the name \"{name}\": {}", asset.id).into()))
+            }
+            found => Ok(found),
+        }
     }
 
     /// Tells the user after Ctrl-C how long the bytes are kept.

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::body::FileBody;
-use crate::client::api::{read_error_body, retry_after};
+use crate::client::api::{ApiClient, read_error_body, retry_after};
 use crate::client::error::{Error, ServerRefusal};
 use crate::client::progress::TransferAttempt;
 use crate::client::wire::ApiSignedUrl;
@@ -27,20 +27,20 @@ pub(super) enum PutError {
 
 /// Sends `body` to `target`. `patience`: how long the transfer may make no progress.
 pub(super) async fn put_body(
-    http: &reqwest::Client,
+    api: &ApiClient,
     target: &ApiSignedUrl,
     body: FileBody,
     attempt: &Arc<TransferAttempt>,
     patience: Duration,
 ) -> Result<(), PutError> {
     let size = http_body::Body::size_hint(&body).exact().unwrap_or(0);
-    let mut request = http.put(&target.url);
+    let mut request = api.http().put(&target.url);
     for (name, value) in &target.headers {
         request = request.header(name, value);
     }
-    let sending = request.body(reqwest::Body::wrap(body)).send();
+    let sending = api.send(request.body(reqwest::Body::wrap(body)), None);
     let response = tokio::select! {
-        response = sending => response.map_err(|error| PutError::Failed(Error::transport(error)))?,
+        response = sending => response.map_err(PutError::Failed)?,
         () = wait_for_stall(attempt, size, patience) => {
             let why = format!("no progress for {} seconds", patience.as_secs());
             return Err(PutError::Failed(Error::network(why)));
@@ -63,7 +63,7 @@ pub(super) async fn put_body(
 }
 
 /// Returns when no byte was sent for `patience`. After the last byte, the store may take longer to answer.
-async fn wait_for_stall(attempt: &TransferAttempt, size: u64, patience: Duration) {
+pub(super) async fn wait_for_stall(attempt: &TransferAttempt, size: u64, patience: Duration) {
     let (mut moved, mut since) = (attempt.moved(), Instant::now());
     loop {
         tokio::time::sleep((patience / 8).min(Duration::from_secs(1))).await;

@@ -4,9 +4,10 @@
 //! upload, under a new `Idempotency-Key` that is on disk before the request leaves.
 
 use super::UploadRun;
+use super::small::MAX_SMALL_BYTES;
 use crate::client::error::{Error, Result};
 use crate::client::journal::BeginRecord;
-use crate::client::wire::{ApiSignedUrl, ApiUpload, ApiUploadRequest, PartUrl};
+use crate::client::wire::{ApiAsset, ApiSignedUrl, ApiUpload, ApiUploadRequest, PartUrl};
 use crate::domain::clock::random_hex;
 use crate::domain::reason::FailureCause;
 
@@ -15,14 +16,18 @@ const MAX_CREATE_ATTEMPTS: u32 = 3;
 
 /// State of a file's upload.
 pub(super) enum ResumeState {
-    /// The asset exists. `sure`: this run has seen that itself.
-    Done { asset: String, sure: bool },
+    /// The asset exists: an earlier run has finished the upload.
+    Done(ApiAsset),
+    /// The upload is completed as this asset; an earlier run did not see that.
+    Completed(String),
     /// All bytes are stored, and the completion has begun.
     Completing,
     /// The file is sent by a single PUT.
     Whole(ApiSignedUrl),
     /// The file is sent in parts; some URLs may have come with the upload.
     Parts(ApiUpload, Vec<PartUrl>),
+    /// The file is sent through the service.
+    Content,
 }
 
 impl UploadRun<'_> {
@@ -78,7 +83,7 @@ impl UploadRun<'_> {
         if let Some(asset) = memory.finished {
             match self.uploader.api.get_asset(&asset, &self.track).await {
                 Ok(asset) if !matches!(asset.state.as_str(), "rejected" | "failed" | "deleted" | "abandoned") => {
-                    return Ok(Some(ResumeState::Done { asset: asset.id, sure: true }));
+                    return Ok(Some(ResumeState::Done(asset)));
                 }
                 Ok(_) | Err(Error::NotFound(_)) => self.entry.clear()?,
                 Err(other) => return Err(other),
@@ -129,10 +134,11 @@ impl UploadRun<'_> {
         }
         self.kept_until = upload.expires_at.parse().ok();
         let standing = match (upload.state.as_str(), put, upload.part_size) {
-            ("completed", ..) => ResumeState::Done { asset: upload.asset_id, sure: false },
+            ("completed", ..) => ResumeState::Completed(upload.asset_id),
             ("completing", ..) => ResumeState::Completing,
             ("open", Some(put), _) => ResumeState::Whole(put),
             ("open", None, Some(_)) => ResumeState::Parts(upload, urls),
+            ("open", None, None) if upload.size <= MAX_SMALL_BYTES => ResumeState::Content,
             ("open", None, None) => {
                 return Err(Error::Other("the server's answer does not say how to send the file".into()));
             }
@@ -148,14 +154,17 @@ impl UploadRun<'_> {
     /// The request for a new upload, to be repeated byte for byte.
     fn build_begin_record(&self) -> Result<BeginRecord> {
         let options = &self.uploader.options;
+        let urls = u16::try_from(self.uploader.url_batch_size()).unwrap_or(u16::MAX);
         let request = ApiUploadRequest {
             filename: &self.name,
             size: self.source.fingerprint.size,
             content_type: options.content_type.as_deref(),
             external_id: options.external_id.as_deref(),
-            metadata: &options.metadata,
+            metadata: &self.metadata,
             part_size: options.part_size,
-            urls: u16::try_from(self.uploader.url_batch_size()).unwrap_or(u16::MAX),
+            method: self.small.as_ref().map(|_| "append"),
+            sha256: self.small.as_ref().map(|small| hex::encode(small.digest.0)),
+            urls: if self.small.is_some() { 0 } else { urls },
         };
         Ok(BeginRecord {
             path: self.source.path.display().to_string(),

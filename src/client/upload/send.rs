@@ -52,8 +52,7 @@ impl UploadRun<'_> {
             let attempt = Arc::new(self.track.start_attempt());
             let body =
                 FileBody::start(Arc::clone(&self.source), 0..size, self.uploader.pool.clone(), Arc::clone(&attempt));
-            let sent =
-                put_body(self.uploader.api.http(), target, body, &attempt, self.uploader.options.stall_timeout).await;
+            let sent = put_body(&self.uploader.api, target, body, &attempt, self.uploader.options.stall_timeout).await;
             drop(slot);
             match sent {
                 Ok(()) | Err(PutError::AlreadyThere) => {
@@ -145,8 +144,7 @@ impl PartSender<'_> {
         let attempt = Arc::new(run.track.start_attempt());
         let range = offset..offset + len;
         let body = FileBody::start(Arc::clone(&run.source), range, run.uploader.pool.clone(), Arc::clone(&attempt));
-        let sent =
-            put_body(run.uploader.api.http(), &entry.target, body, &attempt, run.uploader.options.stall_timeout).await;
+        let sent = put_body(&run.uploader.api, &entry.target, body, &attempt, run.uploader.options.stall_timeout).await;
         match &sent {
             Ok(()) => attempt.confirm(len),
             Err(PutError::Expired(_)) => self.book.invalidate(&entry).await,

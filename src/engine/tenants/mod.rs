@@ -22,6 +22,7 @@ use crate::engine::tokens::TokenSigner;
 use crate::engine::{EnginePorts, Error, Result};
 use crate::store::{AuditQuery, Store, TenancyWrite, Tx};
 
+mod caller;
 mod identity;
 mod keys;
 mod maintenance;
@@ -29,6 +30,7 @@ mod regex_cache;
 mod registry;
 pub(super) mod tenancy;
 
+pub use caller::CallerIdentity;
 pub use identity::{KeySetFetcher, KeySetSettings, TrustedIssuers};
 pub use keys::{KeyWish, MadeKey};
 pub use registry::TenantRegistry;

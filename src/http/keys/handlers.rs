@@ -46,6 +46,14 @@ pub(super) async fn list_keys(
     Ok(Rendered(view::key_page_view(&keys, next)).into_response())
 }
 
+pub(super) async fn get_caller(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> ApiKeysResult {
+    let caller = site.engine.tenants().describe_caller(&actor).await?;
+    Ok(Rendered(view::caller_view(&caller)).into_response())
+}
+
 pub(super) async fn get_key(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::handlers;
-use super::view::{ApiKeyPageView, ApiKeyView, ApiKeyWithSecretView};
+use super::view::{ApiKeyPageView, ApiKeyView, ApiKeyWithSecretView, CallerView};
 use super::wire::{CreateApiKeyBody, RotateApiKeyBody};
-use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS};
+use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, KEY_HOLDER_ACCESS};
 use crate::http::openapi::{ApiRoutes, OperationSpec, op, string_type};
 
 pub(super) fn routes() -> ApiRoutes {
@@ -27,7 +27,10 @@ pub(super) fn routes() -> ApiRoutes {
         .body_optional()
         .error_codes(&["gone"]);
     let list = op("A page of keys").operation_id("listKeys").access(ADMIN_ACCESS).paged("after");
+    let caller = op("The key of this request, its tenant and its scopes").operation_id("getCaller");
+    let caller = caller.access(KEY_HOLDER_ACCESS).json_response::<CallerView<'_>>(200);
     ApiRoutes::for_tag("Keys")
+        .get("/v1/whoami", handlers::get_caller, caller)
         .get("/v1/keys", handlers::list_keys, with_tenant_parameter(list).json_response::<ApiKeyPageView<'_>>(200))
         .post(
             "/v1/keys",

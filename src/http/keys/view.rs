@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScope};
-use crate::engine::MadeKey;
+use crate::engine::{CallerIdentity, MadeKey};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
@@ -44,6 +44,31 @@ pub(super) fn key_view(of: &ApiKey) -> ApiKeyView<'_> {
         revoked_at: of.revoked_at,
         last_used_at: of.last_used_at,
         old_secret_until: of.old_secret.map(|(_, until)| until),
+    }
+}
+
+/// The caller of `GET /v1/whoami`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Caller")]
+pub(super) struct CallerView<'a> {
+    /// Id of the key; for the subject of a JSON Web Token, the id under which it owns what it makes.
+    key_id: KeyId,
+    /// Id of the tenant.
+    tenant_id: TenantId,
+    /// Name of the tenant.
+    #[schemars(example = &"acme")]
+    tenant: &'a str,
+    /// Scopes of the key.
+    #[schemars(extend("items" = { "type": "string", "enum": KeyScope::ALL.map(KeyScope::name) }))]
+    scopes: Vec<&'static str>,
+}
+
+pub(super) fn caller_view(caller: &CallerIdentity) -> CallerView<'_> {
+    CallerView {
+        key_id: caller.key,
+        tenant_id: caller.tenant.id,
+        tenant: &caller.tenant.name,
+        scopes: caller.scopes.iter().map(KeyScope::name).collect(),
     }
 }
 

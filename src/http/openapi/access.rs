@@ -38,6 +38,8 @@ pub(in crate::http) const OPEN_UPLOAD_ACCESS: AccessCells = "uuuu++fff++++";
 pub(in crate::http) const VIEW_ACCESS: AccessCells = "uuuu+++ff+h+h";
 /// Drives an upload: sends its bytes, completes and aborts it.
 pub(in crate::http) const DRIVE_UPLOAD_ACCESS: AccessCells = "uuuu++fff+h+h";
+/// Holders of a key, whatever its scopes.
+pub(in crate::http) const KEY_HOLDER_ACCESS: AccessCells = "uuuu+++++++ff";
 /// Reads everything of the tenant.
 pub(in crate::http) const READ_TENANT_ACCESS: AccessCells = "uuuuff+ff++ff";
 /// Reads the bytes of an asset.
@@ -90,6 +92,7 @@ mod tests {
             OPEN_UPLOAD_ACCESS,
             VIEW_ACCESS,
             DRIVE_UPLOAD_ACCESS,
+            KEY_HOLDER_ACCESS,
             READ_TENANT_ACCESS,
             READ_CONTENT_ACCESS,
             EDIT_ASSET_ACCESS,

@@ -11,12 +11,14 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, 
 use super::EmbeddedWebFiles;
 
 /// Names of the guides, in the order in which pages list them.
-const GUIDE_NAMES: [&str; 9] = [
+const GUIDE_NAMES: &[&str] = &[
     "put-an-upload-into-a-page",
     "phones",
+    "command-line",
     "backends",
     "operators",
     "deploy",
+    "backup",
     "runbooks",
     "processors",
     "errors",

@@ -25,7 +25,8 @@ async fn every_meaning_has_its_exit_code() {
     failed(&service.run(["stat", "../limits"]).await, 4, "not_found");
     failed(&service.run(["link", UNKNOWN]).await, 4, "not_found");
     failed(&service.run(["put", large]).await, 5, "too_large");
-    failed(&service.run(["put", "-"]).await, 2, "no known size");
+    failed(&service.run(["put", "-", small]).await, 2, "sent alone");
+    failed(&service.run(["put", "-", "--external-id", "x"]).await, 2, "require a file");
     failed(&service.run(["put", "."]).await, 2, "a directory");
     failed(&service.run(["put", "nowhere"]).await, 1, "No such file");
     failed(&service.run(["put", small, large, "--name", "x"]).await, 2, "require a single file");

@@ -91,7 +91,10 @@ impl Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
         command.args(arguments).current_dir(self.dir.path()).kill_on_drop(true);
         command.env("GANTRY_URL", &self.url).env("GANTRY_API_KEY", &self.key);
-        command.env("XDG_STATE_HOME", self.path("state")).stdin(Stdio::null());
+        command
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -112,6 +115,13 @@ impl Service {
     pub async fn api(&self, path: &str) -> Value {
         let request = requests::client().get(format!("{}{path}", self.url)).bearer_auth(&self.key);
         request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// A request without a body; it must succeed.
+    pub async fn call(&self, method: reqwest::Method, path: &str) {
+        let request = requests::client().request(method, format!("{}{path}", self.url)).bearer_auth(&self.key);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {

@@ -1,0 +1,47 @@
+//! `gantry admin`: what an operator looks at over the API, and what is done about dead jobs and deliveries.
+
+use clap::Subcommand;
+
+use crate::client::error::Result;
+
+mod jobs;
+mod lists;
+mod webhooks;
+
+pub(super) const HELP: &str = "\
+The key needs the scope admin; one of the tenant `default` sees other tenants with --tenant. Every list prints a JSON
+object a line with --json.
+
+Examples:
+  gantry admin uploads --idle-for 10m
+  gantry admin dead-letters
+  gantry admin dead-letters retry --all
+  gantry admin webhooks deliveries 01994f6e-6c1c-7d52-9b0e-3f2b8a9c7d11 --state dead
+  gantry admin audit --action asset. --since 2026-01-31T12:00:00Z";
+
+/// Commands for operators.
+#[derive(Subcommand)]
+pub(in crate::cli) enum AdminCommand {
+    /// List uploads: how far each is, and when its client was last seen.
+    Uploads(lists::UploadsArgs),
+    /// List jobs, show one with every attempt, retry or discard dead ones.
+    Jobs(jobs::JobsArgs),
+    /// List jobs that were given up, retry or discard them.
+    DeadLetters(jobs::DeadLettersArgs),
+    /// List webhook endpoints and their deliveries; send deliveries again.
+    Webhooks(webhooks::WebhooksArgs),
+    /// List who did what.
+    Audit(lists::AuditArgs),
+}
+
+impl AdminCommand {
+    pub(super) async fn run(self) -> Result<()> {
+        match self {
+            Self::Uploads(uploads) => uploads.run().await,
+            Self::Jobs(jobs) => jobs.run().await,
+            Self::DeadLetters(letters) => letters.run().await,
+            Self::Webhooks(webhooks) => webhooks.run().await,
+            Self::Audit(audit) => audit.run().await,
+        }
+    }
+}

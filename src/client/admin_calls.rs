@@ -1,0 +1,48 @@
+//! API calls of an operator: jobs and deliveries that were given up.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::api::{ApiClient, ApiRequest};
+use super::calls::segment;
+use super::error::Result;
+use super::progress::RetryObserver;
+
+impl ApiClient {
+    /// A job with every attempt, as the server wrote it.
+    pub async fn get_admin_job(&self, id: &str, notices: &dyn RetryObserver) -> Result<Value> {
+        self.get_json("asking for the job", &format!("/v1/admin/jobs/{}", segment(id)), &[], notices).await
+    }
+
+    /// Makes a dead job ready again.
+    pub async fn retry_job(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
+        let path = format!("/v1/admin/jobs/{}/retry", segment(id));
+        self.request_bytes(&ApiRequest::new("retrying the job", Method::POST, path), notices).await.map(|_| ())
+    }
+
+    /// Makes dead jobs ready again; returns their number. There may be more until that is 0.
+    pub async fn retry_dead_jobs(&self, kind: Option<&str>, notices: &dyn RetryObserver) -> Result<u64> {
+        let body = kind.map_or_else(|| json!({}), |kind| json!({ "kind": kind }));
+        let ask = ApiRequest::new("retrying dead jobs", Method::POST, "/v1/admin/jobs/retry").body(body.to_string());
+        let answer: Value = self.request_json(&ask, notices).await?;
+        Ok(answer["retried"].as_u64().unwrap_or(0))
+    }
+
+    /// Discards a dead job.
+    pub async fn discard_job(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
+        let path = format!("/v1/admin/jobs/{}", segment(id));
+        self.request_bytes(&ApiRequest::new("discarding the job", Method::DELETE, path), notices).await.map(|_| ())
+    }
+
+    /// Sends a delivery once more; the new delivery, as the server wrote it.
+    pub async fn replay_delivery(&self, webhook: &str, delivery: &str, notices: &dyn RetryObserver) -> Result<Value> {
+        let path = format!("/v1/webhooks/{}/deliveries/{}/replay", segment(webhook), segment(delivery));
+        self.request_json(&ApiRequest::new("sending the delivery again", Method::POST, path), notices).await
+    }
+
+    /// Sends a test to an endpoint; the delivery, as the server wrote it.
+    pub async fn test_webhook(&self, webhook: &str, notices: &dyn RetryObserver) -> Result<Value> {
+        let path = format!("/v1/webhooks/{}/test", segment(webhook));
+        self.request_json(&ApiRequest::new("testing the webhook endpoint", Method::POST, path), notices).await
+    }
+}
