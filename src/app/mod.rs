@@ -20,6 +20,7 @@ use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
 use crate::worker::{JobWorker, WebhookSender};
 
+mod backup;
 mod bootstrap;
 mod data_dir;
 mod embedded;
@@ -27,10 +28,13 @@ mod local_reader;
 mod object_store;
 mod pipeline;
 mod resources;
+mod restore;
 mod secrets;
 
+pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
 pub use resources::{DatabaseHandle, ProcessRole};
+pub use restore::{RestoreReport, check_backup, restore_backup};
 
 use resources::Resources;
 

@@ -13,6 +13,7 @@ use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::domain::reason::chain;
 use crate::media;
 
+mod copies;
 mod keys;
 mod logs;
 mod operate;
@@ -64,6 +65,10 @@ enum GantryCommand {
     Cleanup(operate::CleanupArgs),
     /// Run a periodic chore now: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
     Chore(operate::ChoreArgs),
+    /// Back the running embedded instance up into a folder, as it is at this moment.
+    Backup(copies::BackupArgs),
+    /// Restore a backup into the empty data directory of the settings.
+    Restore(copies::RestoreArgs),
     /// Decode an untrusted file in a sandbox: started by workers, not a command for people.
     #[command(hide = true)]
     Decode {
@@ -131,6 +136,8 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
+        GantryCommand::Backup(options) => copies::run_backup(&config, &options),
+        GantryCommand::Restore(options) => copies::run_restore(&config, &options),
         GantryCommand::CheckConfig { .. } | GantryCommand::Decode { .. } | GantryCommand::Remote(_) => Ok(()),
     }
 }

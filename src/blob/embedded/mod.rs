@@ -58,6 +58,7 @@ mod parts_in_flight;
 mod pins;
 mod protection;
 mod read;
+mod removal_lock;
 mod s3;
 mod serial_queue;
 mod service;
@@ -80,6 +81,8 @@ pub use error::STORE_REGION;
 pub use gc::GcReport;
 pub use local_read::{DataFile, ReadError};
 pub use open::EmbeddedOpenError;
+pub use removal_lock::RemovalLock;
+pub use meta::saved_files::{SavedFile, SavedFiles};
 
 /// Settings of a store.
 #[derive(Clone)]
