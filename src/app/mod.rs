@@ -113,7 +113,7 @@ pub async fn with_engine<T>(
     job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
-    let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
+    let foundations = Resources::open(config, ProcessRole::Tool, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;
     outcome

@@ -21,8 +21,10 @@ use crate::store::{Store, postgres, sqlite};
 pub enum ProcessRole {
     /// The service: it runs the embedded store.
     Serve,
-    /// A worker or a tool: it uses the service's embedded store, or opens the store if no service runs.
+    /// A worker: it uses the service's embedded store, or opens the store if no service runs.
     Attach,
+    /// A command of the operator: as a worker, but it binds no port.
+    Tool,
 }
 
 /// The database, the clock and the source of randomness.

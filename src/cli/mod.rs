@@ -18,6 +18,7 @@ mod keys;
 mod logs;
 mod operate;
 mod remote;
+mod verify;
 
 /// Large-file uploads and downloads.
 #[derive(Parser)]
@@ -69,6 +70,8 @@ enum GantryCommand {
     Backup(copies::BackupArgs),
     /// Restore a backup into the empty data directory of the settings.
     Restore(copies::RestoreArgs),
+    /// Compare rows with objects, and with --digests bytes with their digests. Exit code 0 only if all is consistent.
+    Verify(verify::VerifyArgs),
     /// Decode an untrusted file in a sandbox: started by workers, not a command for people.
     #[command(hide = true)]
     Decode {
@@ -138,6 +141,7 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
         GantryCommand::Backup(options) => copies::run_backup(&config, &options),
         GantryCommand::Restore(options) => copies::run_restore(&config, &options),
+        GantryCommand::Verify(options) => verify::run_verify(&config, options).await,
         GantryCommand::CheckConfig { .. } | GantryCommand::Decode { .. } | GantryCommand::Remote(_) => Ok(()),
     }
 }

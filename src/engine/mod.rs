@@ -66,8 +66,10 @@ pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
-    DependencyHealth, FailureSummary, InstanceOverview, JobHistory, JobQueues, ListJobs, OperationEngine,
-    OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
+    DependencyHealth, Difference, FailureSummary, Inconsistency, InconsistencyKind, InstanceOverview, JobHistory,
+    JobQueues, ListJobs, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport,
+    SweepReport, VerifyObserver, VerifyReport, VerifyScope, check_derivative, check_events, check_ledger, check_object,
+    check_object_key, check_usage,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,
@@ -156,6 +158,7 @@ impl Engine {
             uploads: uploads.clone(),
             assets: assets.clone(),
             append: append.clone(),
+            content: ports.content.clone(),
             instance_id: instance_id.into(),
             idle_cursor: Arc::default(),
         };

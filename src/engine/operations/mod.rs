@@ -2,6 +2,7 @@
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
+//! * `verify`: rows against objects, on demand
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine
 
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use crate::domain::ids::UploadId;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
+use crate::engine::content_reader::ContentReader;
 use crate::engine::events::EventEngine;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
@@ -26,6 +28,7 @@ mod orphans;
 mod overview;
 mod release;
 mod sweep;
+mod verify;
 
 pub use alarms::OperatorAlarm;
 pub use health::DependencyHealth;
@@ -33,6 +36,10 @@ pub use jobs::{JobHistory, JobQueues, ListJobs};
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
 pub use sweep::{RetentionReport, SweepReport};
+pub use verify::{
+    Difference, Inconsistency, InconsistencyKind, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
+};
 
 /// The room of operations: work that no request does, and what operators see.
 #[derive(Clone)]
@@ -48,6 +55,7 @@ pub struct OperationEngine {
     pub(super) uploads: Arc<UploadEngine>,
     pub(super) assets: Arc<AssetEngine>,
     pub(super) append: Arc<AppendEngine>,
+    pub(super) content: Arc<ContentReader>,
     pub(super) instance_id: Arc<str>,
     /// Last upload about which the alarms asked the store.
     pub(super) idle_cursor: Arc<Mutex<Option<UploadId>>>,
