@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::data_dir::prepare_data_dir;
 use crate::backup::{
-    BackupFolder, DatabaseSnapshot, ManifestEntry, ManifestReader, ManifestWriter, PointHeader, UnfinishedPoint,
-    WriteBarrier, copy_file, digest_file, open_copy, prune_points,
+    BackupFolder, ManifestEntry, ManifestReader, ManifestWriter, PointHeader, UnfinishedPoint, copy_file, cut_together,
+    digest_file, open_copy, prune_points,
 };
 use crate::blob::embedded::{RemovalLock, SavedFile, SavedFiles};
 use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
@@ -124,7 +124,8 @@ pub fn create_backup(
     let folder = BackupFolder::create(dir)?;
     // Held until the last file is copied.
     let kept = RemovalLock::keep_files(&places.store).context("the store cannot be locked")?;
-    let (at, rows, metadata) = cut(&places)?;
+    let (rows, metadata) = cut_together(&places.database, &places.store.join("meta.db"))?;
+    let at = SystemClock.now();
     let name = folder.free_name(at);
     let point = folder.begin_point()?;
     rows.copy_to(&point.dir.join("gantry.db"))?;
@@ -157,17 +158,6 @@ fn refuse_nested(places: &EmbeddedPlaces, dir: &Path) -> anyhow::Result<()> {
         data.display()
     );
     Ok(())
-}
-
-/// Begins to read both databases as they are at the same instant. While the barrier stands, nothing is written to the
-/// rows: they are those of the instant at which the store's metadata is read.
-fn cut(places: &EmbeddedPlaces) -> anyhow::Result<(Timestamp, DatabaseSnapshot, DatabaseSnapshot)> {
-    let barrier = WriteBarrier::raise(&places.database)?;
-    let rows = DatabaseSnapshot::begin(&places.database)?;
-    let metadata = DatabaseSnapshot::begin(&places.store.join("meta.db"))?;
-    let at = SystemClock.now();
-    drop(barrier);
-    Ok((at, rows, metadata))
 }
 
 /// Reads numbers about the instance from the copy of its rows.
@@ -237,7 +227,8 @@ impl<'a> PointWriter<'a> {
                 let copied = digest_file(&file)?;
                 self.report.copied_files += 1;
                 self.report.copied_bytes += copied.size;
-                let entry = ManifestEntry { name: name.to_owned(), size: copied.size, sha256: copied.sha256, damaged: false };
+                let entry =
+                    ManifestEntry { name: name.to_owned(), size: copied.size, sha256: copied.sha256, damaged: false };
                 self.manifest.add(&entry)?;
             }
         }

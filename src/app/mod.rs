@@ -24,6 +24,7 @@ mod backup;
 mod bootstrap;
 mod data_dir;
 mod embedded;
+mod follow;
 mod local_reader;
 mod object_store;
 mod pipeline;
@@ -33,6 +34,7 @@ mod secrets;
 
 pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
+pub use follow::{FollowPace, FollowStep, follow_instance};
 pub use resources::{DatabaseHandle, ProcessRole};
 pub use restore::{RestoreReport, check_backup, restore_backup};
 
@@ -114,6 +116,20 @@ pub async fn with_engine<T>(
 ) -> anyhow::Result<T> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Resources::open(config, ProcessRole::Tool, &public_url).await?;
+    let outcome = job(foundations.engine.clone()).await;
+    foundations.close().await;
+    outcome
+}
+
+/// As [`with_engine`], for the import of rows of this instance.
+pub async fn with_import_engine<T>(
+    config: &ServiceConfig,
+    instance: &str,
+    job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let rows = DatabaseHandle::open_for_import(config, instance).await?;
+    let foundations = Resources::open_on(rows, config, ProcessRole::Tool, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;
     outcome

@@ -151,7 +151,10 @@ fn restore_file(entry: &ManifestEntry, from: &Path, to: &Path, count: &mut dyn F
 /// Makes the directory one that is being restored.
 fn begin(places: &EmbeddedPlaces, point: &str) -> anyhow::Result<()> {
     let (dir, marker) = (&places.data_dir, places.data_dir.join(RESTORE_MARKER));
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
         .with_context(|| format!("the data directory {} cannot be created", dir.display()))?;
     match fs::read_to_string(&marker) {
         Ok(other) if other.trim() == point => return Ok(()),

@@ -86,7 +86,9 @@ impl BackupFolder {
     pub fn find_point(&self, wanted: Option<&str>) -> anyhow::Result<String> {
         let mut points = self.list_points()?;
         let shown = self.dir.display();
-        let Some(newest) = points.last() else { bail!("{shown} has no whole point: run `gantry backup {shown}` first") };
+        let Some(newest) = points.last() else {
+            bail!("{shown} has no whole point: run `gantry backup {shown}` first")
+        };
         let Some(wanted) = wanted else { return Ok(newest.clone()) };
         if points.iter().any(|point| point == wanted) {
             return Ok(wanted.to_owned());

@@ -46,7 +46,16 @@ impl PointHeader {
     #[must_use]
     pub fn new(point: String, at: Timestamp) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { gantry_backup: MANIFEST_FORMAT, point, at, version, instance: None, assets: 0, asset_bytes: 0, uploads: 0 }
+        Self {
+            gantry_backup: MANIFEST_FORMAT,
+            point,
+            at,
+            version,
+            instance: None,
+            assets: 0,
+            asset_bytes: 0,
+            uploads: 0,
+        }
     }
 }
 
@@ -114,8 +123,7 @@ impl ManifestWriter {
     /// Begins a manifest.
     pub fn create(path: &Path, header: &PointHeader) -> anyhow::Result<Self> {
         let out = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-        let mut writer =
-            Self { out: BufWriter::new(out), digest: Sha256::new(), totals: ManifestTotals::default() };
+        let mut writer = Self { out: BufWriter::new(out), digest: Sha256::new(), totals: ManifestTotals::default() };
         writer.line(header)?;
         Ok(writer)
     }
@@ -189,7 +197,8 @@ impl ManifestReader {
         }
         let Some(line) = self.lines.next().transpose()? else { bail!("{} is cut off", self.path) };
         if line.starts_with("{\"end\"") {
-            let seal: ManifestSeal = serde_json::from_str(&line).with_context(|| format!("{} is damaged", self.path))?;
+            let seal: ManifestSeal =
+                serde_json::from_str(&line).with_context(|| format!("{} is damaged", self.path))?;
             let computed = hex::encode(self.digest.clone().finalize());
             ensure!(seal.sha256 == computed && seal.end == self.totals, "{} is damaged: its seal differs", self.path);
             self.sealed = true;

@@ -10,8 +10,8 @@
 //! DIR/points/.unfinished/     the point that is being written, or that a killed backup has left
 //! ```
 //!
-//! **The cut.** Both databases are copied as they were at the same instant: a write lock on `gantry.db` is held for the
-//! moment in which both read transactions begin ([`WriteBarrier`], [`DatabaseSnapshot`]).
+//! **The cut.** Both databases are copied as they were at the same instant: two read transactions begin with no commit to
+//! `gantry.db` between them ([`cut_together`]).
 //! A point is therefore the state that `kill -9` at this instant would have left, from which every path of the service
 //! recovers: rows name only objects that the store has, acknowledged bytes of uploads in flight are there, and a
 //! completion that was under way is finished by its next caller or by the sweeper.
@@ -38,5 +38,5 @@ mod transfer;
 pub use folder::{BackupFolder, UnfinishedPoint};
 pub use manifest::{ManifestEntry, ManifestReader, ManifestTotals, ManifestWriter, PointHeader};
 pub use prune::{PruneReport, prune_points};
-pub use sqlite::{DatabaseSnapshot, WriteBarrier, open_copy};
+pub use sqlite::{CommitWatch, DatabaseSnapshot, cut_together, open_copy};
 pub use transfer::{CopiedFile, copy_file, digest_file, sync_directory};

@@ -1,4 +1,4 @@
-//! `gantry backup` and `gantry restore`.
+//! `gantry backup`, `gantry restore` and `gantry follow`.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, BackupReport, CopyProgress, RestoreReport};
+use crate::app::{self, BackupReport, CopyProgress, FollowStep, RestoreReport};
 use crate::client::format;
 use crate::config::ServiceConfig;
+use crate::domain::clock::parse_duration;
 
 /// Time between two lines of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// Shortest time between two points.
+const MIN_FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(super) struct BackupArgs {
@@ -46,6 +50,27 @@ pub(super) struct RestoreArgs {
     /// Print no progress.
     #[arg(long, short)]
     quiet: bool,
+}
+
+#[derive(Args)]
+pub(super) struct FollowArgs {
+    /// Folder of the points, on another machine's disk: mounted here by NFS, SSHFS or the like.
+    dir: PathBuf,
+    /// Time from point to point.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_every)]
+    every: Duration,
+    /// Keep the newest N points.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    keep: usize,
+    /// Print a JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_every(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .filter(|every| *every >= MIN_FOLLOW_INTERVAL)
+        .ok_or("must be a time like 5s, at least 1s".to_owned())
 }
 
 /// Prints progress on standard error, a line at a time.
@@ -160,4 +185,50 @@ fn restore_text(report: &RestoreReport, data_dir: &str) -> String {
         format::size(report.bytes),
         report.at,
     )
+}
+
+/// Runs until `end`. A point under way is finished first.
+pub(super) async fn run_follow(
+    config: &ServiceConfig,
+    options: FollowArgs,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
+    let FollowArgs { dir, every, keep, json } = options;
+    let told = move |step: &FollowStep| {
+        let line = if json { follow_json(step) } else { follow_text(step) };
+        let _ = writeln!(std::io::stdout(), "{line}");
+    };
+    app::follow_instance(config, &dir, app::FollowPace { every, keep }, told, end).await
+}
+
+fn follow_json(step: &FollowStep) -> String {
+    match step {
+        FollowStep::Point { report, took, behind } => {
+            let (took, behind) = (took.as_secs_f64(), behind.as_secs_f64());
+            json!({ "point": report, "took_seconds": took, "behind_seconds": behind })
+        }
+        FollowStep::Unchanged { at } => json!({ "unchanged": { "at": at } }),
+        FollowStep::Failed { why, behind } => {
+            json!({ "failed": why, "behind_seconds": behind.map(|behind| behind.as_secs_f64()) })
+        }
+    }
+    .to_string()
+}
+
+fn follow_text(step: &FollowStep) -> String {
+    match step {
+        FollowStep::Point { report, took, behind } => format!(
+            "{}: {} files with {} copied in {}; behind by {} at most until the next point",
+            report.point,
+            report.copied_files,
+            format::size(report.copied_bytes),
+            format::pause(*took),
+            format::pause(*behind)
+        ),
+        FollowStep::Unchanged { at } => format!("nothing has changed since {at}"),
+        FollowStep::Failed { why, behind: Some(behind) } => {
+            format!("no point was written: {why}. Behind by {}; it is tried again", format::pause(*behind))
+        }
+        FollowStep::Failed { why, behind: None } => format!("no point was written: {why}"),
+    }
 }

@@ -18,6 +18,7 @@ mod keys;
 mod logs;
 mod operate;
 mod remote;
+mod transfer;
 mod verify;
 
 /// Large-file uploads and downloads.
@@ -70,8 +71,14 @@ enum GantryCommand {
     Backup(copies::BackupArgs),
     /// Restore a backup into the empty data directory of the settings.
     Restore(copies::RestoreArgs),
+    /// Keep a folder on another machine seconds behind this embedded instance, until it is stopped; `restore` takes over.
+    Follow(copies::FollowArgs),
     /// Compare rows with objects, and with --digests bytes with their digests. Exit code 0 only if all is consistent.
     Verify(verify::VerifyArgs),
+    /// Print the rows of assets, with their tenants and policies, as NDJSON or CSV.
+    Export(transfer::ExportArgs),
+    /// Import exported rows into an empty system whose bucket has the objects.
+    Import(transfer::ImportArgs),
     /// Decode an untrusted file in a sandbox: started by workers, not a command for people.
     #[command(hide = true)]
     Decode {
@@ -141,7 +148,10 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
         GantryCommand::Backup(options) => copies::run_backup(&config, &options),
         GantryCommand::Restore(options) => copies::run_restore(&config, &options),
+        GantryCommand::Follow(options) => copies::run_follow(&config, options, shutdown_token()).await,
         GantryCommand::Verify(options) => verify::run_verify(&config, options).await,
+        GantryCommand::Export(options) => transfer::run_export(&config, options).await,
+        GantryCommand::Import(options) => transfer::run_import(&config, options).await,
         GantryCommand::CheckConfig { .. } | GantryCommand::Decode { .. } | GantryCommand::Remote(_) => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Args)]
 pub(super) struct VerifyArgs {
     /// Read all bytes and compare their SHA-256; finds bytes that have changed on the disk.
-    #[arg(long)]
+    #[arg(long, visible_alias = "checksums")]
     digests: bool,
     /// Check only N assets, chosen at random, and the sums.
     #[arg(long, value_name = "N")]

@@ -66,10 +66,11 @@ pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
-    DependencyHealth, Difference, FailureSummary, Inconsistency, InconsistencyKind, InstanceOverview, JobHistory,
-    JobQueues, ListJobs, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport,
-    SweepReport, VerifyObserver, VerifyReport, VerifyScope, check_derivative, check_events, check_ledger, check_object,
-    check_object_key, check_usage,
+    AssetImport, DependencyHealth, Difference, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent,
+    ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport, Inconsistency, InconsistencyKind,
+    InstanceOverview, JobHistory, JobQueues, ListJobs, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport,
+    OrphanedBlob, RetentionReport, SweepReport, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,

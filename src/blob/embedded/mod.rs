@@ -80,9 +80,9 @@ use crate::sendfile::FileSpans;
 pub use error::STORE_REGION;
 pub use gc::GcReport;
 pub use local_read::{DataFile, ReadError};
+pub use meta::saved_files::{SavedFile, SavedFiles};
 pub use open::EmbeddedOpenError;
 pub use removal_lock::RemovalLock;
-pub use meta::saved_files::{SavedFile, SavedFiles};
 
 /// Settings of a store.
 #[derive(Clone)]

@@ -58,9 +58,7 @@ impl HttpConnector for InProcessClient {
 }
 
 /// The request as a server receives it: with a Host header, and with path and query alone.
-fn incoming(
-    request: HttpRequest,
-) -> Result<http::Request<InProcessBody>, Box<dyn std::error::Error + Send + Sync>> {
+fn incoming(request: HttpRequest) -> Result<http::Request<InProcessBody>, Box<dyn std::error::Error + Send + Sync>> {
     let mut request = request.try_into_http1x()?;
     if let Some(host) = request.uri().authority().map(|host| HeaderValue::from_str(host.as_str())).transpose()? {
         request.headers_mut().entry(HOST).or_insert(host);

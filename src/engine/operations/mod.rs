@@ -2,7 +2,7 @@
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
-//! * `verify`: rows against objects, on demand
+//! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine
 
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,7 @@ mod orphans;
 mod overview;
 mod release;
 mod sweep;
+mod transfer;
 mod verify;
 
 pub use alarms::OperatorAlarm;
@@ -36,6 +37,10 @@ pub use jobs::{JobHistory, JobQueues, ListJobs};
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
 pub use sweep::{RetentionReport, SweepReport};
+pub use transfer::{
+    AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,
+    ExportedTenant, ImportProblem, ImportReport,
+};
 pub use verify::{
     Difference, Inconsistency, InconsistencyKind, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
     check_events, check_ledger, check_object, check_object_key, check_usage,

@@ -53,7 +53,8 @@ impl SavedFiles {
         let Some(file) = FileId::from_name(id) else { return Vec::new() };
         let sql = "SELECT CAST(key AS text) FROM object WHERE content = (SELECT content FROM segment WHERE file = ?1)
                    UNION SELECT CAST(key AS text) FROM upload WHERE content = (SELECT content FROM segment WHERE file = ?1)";
-        let keys = self.0.prepare(sql).and_then(|mut query| query.query_map(params![file.0], |row| row.get(0))?.collect());
+        let keys =
+            self.0.prepare(sql).and_then(|mut query| query.query_map(params![file.0], |row| row.get(0))?.collect());
         keys.unwrap_or_default()
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::findings::{Derivative, StoredDamage};
 use crate::domain::job::{JobSubject, Priority};
 use crate::domain::reason::chain;
 use crate::engine::content_reader::lost;
-use crate::engine::{Error, Result};
 use crate::engine::operations::OperationEngine;
+use crate::engine::{Error, Result};
 use crate::store::Tx;
 
 /// Most events of an asset that are read at a time.
@@ -165,9 +165,7 @@ impl OperationEngine {
         }
         let plain = self.plain_md5(&made.etag);
         let lost = match plain.filter(|_| scope.digests) {
-            Some(md5) => {
-                self.compare_bytes(&made.key, &made.etag, made.size, |read| read.md5 != md5, checked).await?
-            }
+            Some(md5) => self.compare_bytes(&made.key, &made.etag, made.size, |read| read.md5 != md5, checked).await?,
             None => {
                 checked.without_digest += u64::from(scope.digests);
                 self.check_files(&made.key, &made.etag, made.size).await?

@@ -130,9 +130,8 @@ pub fn check_events(events: &[Event], from_first: bool) -> Option<Difference> {
 /// A tenant's kept sum is what its rows come to.
 #[must_use]
 pub fn check_usage(kept: QuotaUsage, summed: QuotaUsage) -> Option<Difference> {
-    let text = |usage: QuotaUsage| {
-        format!("{} bytes, {} files and {} open uploads", usage.bytes, usage.files, usage.uploads)
-    };
+    let text =
+        |usage: QuotaUsage| format!("{} bytes, {} files and {} open uploads", usage.bytes, usage.files, usage.uploads);
     (kept != summed).then(|| {
         let sentence = format!("the sum is {}, its rows come to {}", text(kept), text(summed));
         (InconsistencyKind::Quota, sentence)
@@ -158,7 +157,9 @@ pub fn check_ledger(
     let Some(stored) = stored else { return missing("the store has no such multipart upload".to_owned()) };
     let by_number: BTreeMap<PartNumber, &StoredPart> = stored.iter().map(|part| (part.number, part)).collect();
     let lost = recorded.iter().find(|part| {
-        by_number.get(&part.number).is_none_or(|held| (held.size, held.etag.as_str()) != (part.size, part.etag.as_str()))
+        by_number
+            .get(&part.number)
+            .is_none_or(|held| (held.size, held.etag.as_str()) != (part.size, part.etag.as_str()))
     });
     lost.and_then(|part| missing(format!("the store does not have the recorded part {}", part.number.get())))
 }
@@ -187,9 +188,14 @@ mod tests {
     fn events_have_no_gap() {
         assert_eq!(check_events(&events(&[1, 2, 3]), true), None);
         assert_eq!(check_events(&events(&[7, 8]), false), None, "older ones were deleted");
-        for (numbers, from_first) in [(&[7, 8][..], true), (&[1, 3], true), (&[1, 3], false), (&[], false), (&[2, 2], false)]
+        for (numbers, from_first) in
+            [(&[7, 8][..], true), (&[1, 3], true), (&[1, 3], false), (&[], false), (&[2, 2], false)]
         {
-            assert_eq!(check_events(&events(numbers), from_first).unwrap().0, InconsistencyKind::EventGap, "{numbers:?}");
+            assert_eq!(
+                check_events(&events(numbers), from_first).unwrap().0,
+                InconsistencyKind::EventGap,
+                "{numbers:?}"
+            );
         }
     }
 
@@ -200,7 +206,8 @@ mod tests {
         let mut ledger = AppendLedger::open(crate::domain::append::UploadLength::Known(30), &profile).unwrap();
         ledger.offset = 25;
         ledger.tail = vec![TailSegment { fence: 1, serial: 0, size: 5, etag: "t".to_owned() }];
-        let recorded = |n| RelayedPart { upload: UploadId(Uuid::nil()), number: number(n), size: 10, etag: "e".to_owned() };
+        let recorded =
+            |n| RelayedPart { upload: UploadId(Uuid::nil()), number: number(n), size: 10, etag: "e".to_owned() };
         let stored = |n, etag: &str| StoredPart { number: number(n), size: 10, etag: etag.to_owned(), checksum: None };
         let recorded = [recorded(1), recorded(3)];
         let all = [stored(1, "e"), stored(2, "other"), stored(3, "e")];
@@ -220,11 +227,9 @@ mod tests {
     fn sums_are_compared_in_every_column() {
         let usage = QuotaUsage { bytes: 5, files: 1, uploads: 0 };
         assert_eq!(check_usage(usage, usage), None);
-        for other in [
-            QuotaUsage { bytes: 6, ..usage },
-            QuotaUsage { files: 2, ..usage },
-            QuotaUsage { uploads: 1, ..usage },
-        ] {
+        for other in
+            [QuotaUsage { bytes: 6, ..usage }, QuotaUsage { files: 2, ..usage }, QuotaUsage { uploads: 1, ..usage }]
+        {
             assert_eq!(check_usage(usage, other).unwrap().0, InconsistencyKind::Quota);
         }
     }

@@ -151,7 +151,7 @@ impl OperationEngine {
         let whole = scope.sample.is_none() && scope.tenant.is_none();
         let report = VerifyReport { at: self.store.now(), whole, digests: scope.digests, ..VerifyReport::default() };
         let mut run = VerifyRun { report, observer };
-        let tenant = self.find_verified_tenant(scope).await?;
+        let tenant = self.find_tenant_named(scope.tenant.as_deref()).await?;
         if let Err(error) = self.store.verify().await {
             match error {
                 StoreError::Malformed(_) => {
@@ -182,16 +182,6 @@ impl OperationEngine {
     pub async fn read_last_verification(&self) -> Result<Option<VerifyReport>> {
         let text = self.store.read_setting(LAST_REPORT_SETTING).await?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-    }
-
-    async fn find_verified_tenant(&self, scope: &VerifyScope) -> Result<Option<Tenant>> {
-        let Some(name) = &scope.tenant else { return Ok(None) };
-        let by_name = self.store.find_tenant_by_name(name).await?;
-        let found = match (by_name, name.parse()) {
-            (None, Ok(id)) => self.store.find_tenant(id).await?,
-            (by_name, _) => by_name,
-        };
-        found.map(Some).ok_or_else(|| Error::invalid("tenant", format!("there is no tenant {name:?}")))
     }
 
     async fn verify_all_assets(
@@ -299,7 +289,9 @@ impl OperationEngine {
         let mut orphans = Vec::new();
         match self.scan_orphans(false, |orphan| orphans.push(of_orphan(orphan))).await {
             Ok(scanned) => run.report.objects = scanned.objects,
-            Err(Error::Taken(why)) => orphans.push(Inconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned())),
+            Err(Error::Taken(why)) => {
+                orphans.push(Inconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()))
+            }
             Err(other) => return Err(other),
         }
         orphans.iter().for_each(|orphan| run.tell(orphan));
