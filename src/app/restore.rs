@@ -15,7 +15,9 @@ use serde::Serialize;
 
 use super::backup::{CopyProgress, EmbeddedPlaces, KEY_FILES, ProgressSink};
 use super::data_dir::RESTORE_MARKER;
-use crate::backup::{BackupFolder, ManifestEntry, ManifestReader, PointHeader, copy_file, digest_file, sync_directory};
+use crate::backup::{
+    BackupFolder, CopyAttributes, ManifestEntry, ManifestReader, PointHeader, copy_file, digest_file, sync_directory,
+};
 use crate::config::ServiceConfig;
 use crate::crash;
 use crate::domain::clock::Timestamp;
@@ -144,7 +146,7 @@ fn restore_file(entry: &ManifestEntry, from: &Path, to: &Path, count: &mut dyn F
     fs::create_dir_all(dir).with_context(|| format!("{} cannot be created", dir.display()))?;
     // A proxy may read data files; all other files are the service's alone.
     let mode = if entry.is_data() { 0o666 } else { 0o600 };
-    compare(entry, &copy_file(from, to, mode, count)?, from)?;
+    compare(entry, &copy_file(from, to, CopyAttributes { mode, durable: false }, count)?, from)?;
     Ok(false)
 }
 

@@ -12,6 +12,8 @@ use crate::domain::clock::Timestamp;
 
 /// Name of the point that is being built.
 const UNFINISHED_POINT: &str = ".unfinished";
+/// Type of file systems in user space, as statfs(2) has it.
+const FUSE_FILE_SYSTEM: rustix::fs::FsWord = 0x6573_5546;
 /// Name of the manifest in a point.
 const MANIFEST_FILE: &str = "manifest.ndjson";
 
@@ -61,6 +63,12 @@ impl BackupFolder {
         // A file system without locks, or one that is mounted read-only, has no backup writing to it.
         let _ = lock.lock_shared();
         Ok(Self { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// True if the file system of the folder does not make all files durable with one call: FUSE, as of SSHFS.
+    #[must_use]
+    pub fn is_synced_by_file(&self) -> bool {
+        rustix::fs::statfs(&self.dir).is_ok_and(|stat| stat.f_type == FUSE_FILE_SYSTEM)
     }
 
     /// Path of the folder.

@@ -39,4 +39,4 @@ pub use folder::{BackupFolder, UnfinishedPoint};
 pub use manifest::{ManifestEntry, ManifestReader, ManifestTotals, ManifestWriter, PointHeader};
 pub use prune::{PruneReport, prune_points};
 pub use sqlite::{CommitWatch, DatabaseSnapshot, cut_together, open_copy};
-pub use transfer::{CopiedFile, copy_file, digest_file, sync_directory};
+pub use transfer::{CopiedFile, CopyAttributes, copy_file, digest_file, sync_directory};

@@ -48,9 +48,23 @@ pub fn digest_file(path: &Path) -> anyhow::Result<CopiedFile> {
     read_through(path, |_| Ok(()))
 }
 
-/// Copies a file to `to`, under a temporary name first; `mode` is subject to the umask. Not durable until the file
-/// system is synced. `count` is told of the bytes as they are written.
-pub fn copy_file(from: &Path, to: &Path, mode: u32, mut count: impl FnMut(u64)) -> anyhow::Result<CopiedFile> {
+/// Attributes of a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyAttributes {
+    /// Mode of the file, subject to the umask.
+    pub mode: u32,
+    /// True to make the bytes durable at once; otherwise they are when the file system is synced.
+    pub durable: bool,
+}
+
+/// Copies a file to `to`, under a temporary name first. `count` is told of the bytes as they are written.
+pub fn copy_file(
+    from: &Path,
+    to: &Path,
+    attributes: CopyAttributes,
+    mut count: impl FnMut(u64),
+) -> anyhow::Result<CopiedFile> {
+    let CopyAttributes { mode, durable } = attributes;
     let temporary = to.with_extension("part");
     let out = File::options().write(true).create(true).truncate(true).mode(mode).open(&temporary);
     let mut out = out.with_context(|| format!("{} cannot be written", temporary.display()))?;
@@ -58,6 +72,12 @@ pub fn copy_file(from: &Path, to: &Path, mode: u32, mut count: impl FnMut(u64)) 
         out.write_all(piece).with_context(|| format!("{} cannot be written", temporary.display()))?;
         count(piece.len() as u64);
         Ok(())
+    });
+    let written = written.and_then(|copied| {
+        if durable {
+            out.sync_data().with_context(|| format!("{} cannot be made durable", temporary.display()))?;
+        }
+        Ok(copied)
     });
     match written {
         Ok(copied) => {

@@ -143,6 +143,9 @@ on_both_services! {
         let token = service.database.store.find_upload_of(id(&asset).unwrap()).await.unwrap().unwrap().write_token;
         service.blobs.put_object(&before.key, Some(&token), PutPayload::of(Bytes::from(bytes))).await.unwrap();
         assert_eq!(verify(service, true).await.1, []);
+        let working = work(service, TestSteps::default());
+        nothing_owed(service).await;
+        working.finish().await;
         // A row that names what is another asset's.
         let foreign = "UPDATE asset SET object_key = (SELECT object_key FROM asset AS other WHERE other.name = 'b.bin') \
                        WHERE name = 'a.bin'";

@@ -97,15 +97,18 @@ impl OperationEngine {
         }
     }
 
-    /// The row of an asset with its first event, and its job if it waits for a worker.
+    /// The row of an asset with its first event, and its job if it waits for a worker. A new row awaits its bytes; the
+    /// second write of the transaction brings them.
     fn import_tx(&self, mut asset: Asset) -> Tx {
         let usage = asset.settle_charge();
+        let awaiting = Asset { state: AssetState::Awaiting, quota_charge: Some(0), ..asset.clone() };
         let (tenant, id) = (asset.tenant, asset.id);
         let data = Map::from_iter([("filename".to_owned(), Value::from(asset.name.as_str()))]);
         let event = NewEvent { tenant, asset: id, kind: EventKind::AssetCreated, at: asset.created_at, data };
         let waits = matches!(asset.state, AssetState::Stored(_));
         let tx = Tx::new().with(QuotaCharge { tenant, usage });
-        let tx = tx.with(NewRow::Asset(Box::new(asset))).with(NewRow::FirstEvent(event));
+        let tx = tx.with(NewRow::Asset(Box::new(awaiting))).with(NewRow::FirstEvent(event));
+        let tx = tx.with(RowChange::UpdateAsset(Box::new(asset)));
         if !waits {
             return tx;
         }
