@@ -38,5 +38,5 @@ mod transfer;
 pub use folder::{BackupFolder, UnfinishedPoint};
 pub use manifest::{ManifestEntry, ManifestReader, ManifestTotals, ManifestWriter, PointHeader};
 pub use prune::{PruneReport, prune_points};
-pub use sqlite::{CommitWatch, DatabaseSnapshot, cut_together, open_copy};
+pub use sqlite::{CommitWatch, DatabaseSnapshot, cut_together, is_disk_full, open_copy};
 pub use transfer::{CopiedFile, CopyAttributes, copy_file, digest_file, sync_directory};

@@ -121,6 +121,17 @@ impl DatabaseSnapshot {
     }
 }
 
+/// True if the cause of an error is a disk without space.
+#[must_use]
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        let database = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        io.is_some_and(|cause| cause.kind() == std::io::ErrorKind::StorageFull)
+            || database == Some(rusqlite::ErrorCode::DiskFull)
+    })
+}
+
 /// Watch for commits of other connections to a database.
 pub struct CommitWatch {
     db: Connection,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use super::data_dir::prepare_data_dir;
-use crate::backup::{BackupFolder, PointHeader, cut_together, open_copy, prune_points};
+use crate::backup::{BackupFolder, PointHeader, cut_together, is_disk_full, open_copy, prune_points};
 use crate::blob::embedded::RemovalLock;
 use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
 use crate::domain::clock::{Clock as _, SystemClock, Timestamp};
@@ -111,14 +111,11 @@ pub fn create_backup(
     keep: Option<usize>,
     progress: ProgressSink<'_>,
 ) -> anyhow::Result<BackupReport> {
-    let outcome = write_point(config, dir, keep, progress);
-    let full = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::StorageFull)
-    };
-    outcome.map_err(|error| match error.chain().any(full) {
-        true => error
-            .context(format!("the disk of {} is full: free some space, or keep fewer points (--keep)", dir.display())),
-        false => error,
+    write_point(config, dir, keep, progress).map_err(|error| {
+        if !is_disk_full(&error) {
+            return error;
+        }
+        error.context(format!("the disk of {} is full: free some space, or keep fewer points (--keep)", dir.display()))
     })
 }
 

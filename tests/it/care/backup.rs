@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Home, PART, failure, file, instance_in, report, urls_of};
+use crate::damaged_database::Tmpfs;
 use crate::support::bucket::{data_file, flip_bit};
 use crate::support::database::Place;
 use crate::support::directory::directory;
@@ -236,6 +237,21 @@ async fn damage_is_told_in_the_store_and_in_the_backup() {
     home.lose();
     assert!(home.fails(&["restore", path]).contains("differs from the manifest"));
     assert!(home.fails(&["serve"]).contains("did not finish"));
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_earlier_points() {
+    let home = Home::start().await;
+    let disk = Tmpfs::new("24m");
+    let dir = disk.0.path().join("backup");
+    let path = dir.to_str().unwrap();
+    home.bring(&file(1)).await;
+    let first = backup(&home.instance, &dir);
+    home.bring(&noise(30_000_000, 2)).await;
+    let said = home.fails(&["backup", path]);
+    assert!(said.contains("is full") && said.contains("--keep"), "{said}");
+    let checked = report(&home.instance.run(&["restore", path, "--check", "--json"]));
+    assert_eq!(checked["point"], first["point"]);
 }
 
 #[tokio::test]

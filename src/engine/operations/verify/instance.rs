@@ -54,7 +54,7 @@ impl OperationEngine {
         match self.scan_orphans(false, |orphan| orphans.push(of_orphan(orphan))).await {
             Ok(scanned) => run.report.objects = scanned.objects,
             Err(Error::Taken(why)) => {
-                orphans.push(Inconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()))
+                orphans.push(Inconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()));
             }
             Err(other) => return Err(other),
         }
