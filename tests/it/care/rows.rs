@@ -56,7 +56,7 @@ async fn rows_come_back_with_their_ids_when_the_database_is_lost() {
     assert!(said.contains("2 assets with") && said.contains("1 without bytes"), "{said}");
     // Once more: nothing is there twice.
     let said = home.fails(&["import", dump.to_str().unwrap(), "--json"]);
-    let again = report(said.lines().filter(|line| line.starts_with('{')).next_back().unwrap());
+    let again = report(said.lines().rfind(|line| line.starts_with('{')).unwrap());
     assert_eq!((&again["report"]["assets"], &again["report"]["present"]), (&json!(0), &json!(2)), "{said}");
     let verified = report(&home.instance.run(&["verify", "--digests", "--json"]));
     assert_eq!(verified["report"]["digested"], 2, "{verified}");

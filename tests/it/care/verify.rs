@@ -155,7 +155,7 @@ on_both_services! {
                    WHERE name = 'a.bin'";
         service.database.run(own).await.unwrap();
         // An object that no row names.
-        let ids = [1, 2].map(|n| Uuid::from_u128(n));
+        let ids = [1, 2].map(Uuid::from_u128);
         let (tenant, stray) = (service.tenant, AssetId(ids[0]));
         let stray_key = BlobKey::Original { tenant, asset: stray, upload: UploadId(ids[1]) }.path();
         service.blobs.put(&stray_key, Bytes::from_static(b"lost")).await.unwrap();
