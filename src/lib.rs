@@ -78,6 +78,8 @@
 //! * processing of a picture, a film, a document or an archive: [`media`]; the sandbox of its child processes:
 //!   `media/child/sandbox.rs`
 //! * a setting: `config/default.toml`, which is the reference
+//! * the format of a backup, and why a copy of a running instance is whole: [`backup`]; checks of a whole instance:
+//!   `engine/operations/verify`
 //! * credentials and how long they are cached: `engine/tenants/identity`; [`keysets`] fetches issuers' keys
 //!
 //! ## Walkthroughs
@@ -144,6 +146,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod backup;
 pub mod blob;
 pub mod cli;
 pub mod client;

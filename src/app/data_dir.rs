@@ -14,17 +14,27 @@ use crate::domain::reason::plain_words;
 const DATA_DIR_FILES: [&str; 8] =
     ["gantry.db", "gantry.db-wal", "signing.key", "store.key", "store", "store/lock", "store/meta.db", "store/files"];
 
+/// File that marks a directory into which a backup is being restored.
+pub(super) const RESTORE_MARKER: &str = "restore-unfinished";
+
 /// Creates the data directory with mode 700 if it is missing, and checks that everything in it is accessible to this
 /// user.
 ///
 /// # Errors
 /// The directory cannot be created; or a file in it cannot be read and written by this user: the message names both
-/// users.
+/// users. Or a restore into it did not finish.
 pub(super) fn prepare_data_dir(config: &ServiceConfig) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| anyhow::anyhow!("{}", plain_words(&error.to_string())))
         .with_context(|| format!("the data directory {} cannot be created", dir.display()))?;
+    if dir.join(RESTORE_MARKER).exists() {
+        bail!(
+            "the restore of a backup into {} did not finish: run `gantry restore` with the same folder again, which continues; \
+             or remove what is in the directory",
+            dir.display()
+        );
+    }
     let mut files: Vec<PathBuf> = vec![dir.clone()];
     files.extend(DATA_DIR_FILES.map(|name| dir.join(name)));
     if let DatabaseConfig::Sqlite(file) = &config.database {

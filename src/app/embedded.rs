@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
+use http_body_util::BodyExt;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,7 @@ use super::local_reader::EmbeddedLocalReader;
 use super::resources::{DatabaseHandle, ProcessRole};
 use super::secrets;
 use crate::blob::embedded::{EmbeddedOpenError, EmbeddedSettings as StoreSettings, EmbeddedStore, STORE_REGION};
-use crate::blob::s3::S3Settings;
+use crate::blob::s3::{InProcessBody, InProcessServer, S3Settings};
 use crate::blob::{LocalReader, StoreCapabilities};
 use crate::config::ServiceConfig;
 use crate::domain::clock::OsEntropy;
@@ -114,6 +116,8 @@ pub fn tool_environment(
 /// The embedded store, served by this process.
 pub(super) struct EmbeddedStoreServer {
     pub(super) address: SocketAddr,
+    /// True if the store has no listener.
+    silent: bool,
     store: EmbeddedStore,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -123,6 +127,11 @@ impl EmbeddedStoreServer {
     /// A reader of the store without HTTP requests.
     pub(super) fn local_reader(&self) -> Arc<dyn LocalReader> {
         Arc::new(EmbeddedLocalReader(self.store.clone()))
+    }
+
+    /// The store as a server of requests within this process, if it has no listener.
+    pub(super) fn in_process(&self) -> Option<Arc<dyn InProcessServer>> {
+        self.silent.then(|| Arc::new(SilentStore(self.store.clone())) as Arc<dyn InProcessServer>)
     }
 
     pub(super) async fn stop(self) {
@@ -155,11 +164,14 @@ pub(super) async fn start(
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(settings, clock, entropy)).await?;
     let store = match opened {
         Ok(store) => store,
-        Err(EmbeddedOpenError::Locked(_)) if role == ProcessRole::Attach => return Ok(None),
+        Err(EmbeddedOpenError::Locked(_)) if role != ProcessRole::Serve => return Ok(None),
         Err(error) => return Err(error).context("the embedded store cannot be opened"),
     };
     store.ensure_bucket(bucket_name()).await.map_err(anyhow::Error::msg)?;
-    // A tool beside a stopped service serves the store to itself only.
+    if role == ProcessRole::Tool {
+        return Ok(Some(keep_silent(store, listen)));
+    }
+    // A worker beside a stopped service serves the store to itself only.
     let listen = if role == ProcessRole::Serve { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (address, stop, tasks) = (listener.local_addr()?, CancellationToken::new(), TaskTracker::new());
@@ -182,5 +194,24 @@ pub(super) async fn start(
     let limits = config.server.clone().with_proxies(&ourselves);
     tasks.spawn(server::serve(super::build_listener(config, listener, &stop)?, answer, limits, stop.clone()));
     tasks.close();
-    Ok(Some(EmbeddedStoreServer { address, store, stop, tasks }))
+    Ok(Some(EmbeddedStoreServer { address, silent: false, store, stop, tasks }))
+}
+
+/// The store for a tool beside a stopped service: no port is bound. `listen`: the address that its name has in signatures.
+fn keep_silent(store: EmbeddedStore, listen: SocketAddr) -> EmbeddedStoreServer {
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let (keeper, keeper_stop) = (store.clone(), stop.clone());
+    tasks.spawn(async move { keeper.maintain(keeper_stop).await });
+    tasks.close();
+    EmbeddedStoreServer { address: listen, silent: true, store, stop, tasks }
+}
+
+/// A store that answers requests of this process only.
+struct SilentStore(EmbeddedStore);
+
+impl InProcessServer for SilentStore {
+    fn handle(&self, request: http::Request<InProcessBody>) -> BoxFuture<'static, http::Response<InProcessBody>> {
+        let store = self.0.clone();
+        Box::pin(async move { store.handle(request).await.map(BodyExt::boxed) })
+    }
 }

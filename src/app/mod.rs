@@ -21,19 +21,25 @@ use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
 use crate::worker::{JobWorker, WebhookSender};
 
+mod backup;
 mod bootstrap;
 mod data_dir;
 pub mod doctor;
 mod embedded;
 mod heartbeat;
+mod follow;
 mod local_reader;
 mod object_store;
 mod pipeline;
 mod resources;
+mod restore;
 mod secrets;
 
+pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
+pub use follow::{FollowPace, FollowStep, follow_instance};
 pub use resources::{DatabaseHandle, ProcessRole};
+pub use restore::{RestoreReport, check_backup, restore_backup};
 
 use resources::Resources;
 
@@ -114,7 +120,21 @@ pub async fn with_engine<T>(
     job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
-    let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
+    let foundations = Resources::open(config, ProcessRole::Tool, &public_url).await?;
+    let outcome = job(foundations.engine.clone()).await;
+    foundations.close().await;
+    outcome
+}
+
+/// As [`with_engine`], for the import of rows of this instance.
+pub async fn with_import_engine<T>(
+    config: &ServiceConfig,
+    instance: &str,
+    job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let rows = DatabaseHandle::open_for_import(config, instance).await?;
+    let foundations = Resources::open_on(rows, config, ProcessRole::Tool, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;
     outcome

@@ -62,7 +62,8 @@ impl ObjectStoreHandle {
             }
         };
         let unusable = |error: BlobError| unusable_bucket_error(&config.store, &error);
-        let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.map_err(unusable)?;
+        let inner = running.as_ref().and_then(EmbeddedStoreServer::in_process);
+        let blobs = S3Blobs::connect_to(settings, Arc::clone(&rows.clock), inner).await.map_err(unusable)?;
         let capabilities = match &config.store {
             StoreConfig::Embedded { .. } => embedded::capabilities(),
             StoreConfig::S3 { .. } => load_capabilities(&blobs, rows, public_url, &unusable).await?,

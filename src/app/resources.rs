@@ -14,15 +14,17 @@ use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
 use crate::domain::reason::chain;
 use crate::engine::{DiskProbe, Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
-use crate::store::{Store, postgres, sqlite};
+use crate::store::{AssetQuery, Store, postgres, sqlite};
 
 /// Role of this process: the service itself, or a process beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ProcessRole {
     /// The service: it runs the embedded store.
     Serve,
-    /// A worker or a tool: it uses the service's embedded store, or opens the store if no service runs.
+    /// A worker: it uses the service's embedded store, or opens the store if no service runs.
     Attach,
+    /// A command of the operator: as a worker, but it binds no port.
+    Tool,
 }
 
 /// The database, the clock and the source of randomness.
@@ -37,6 +39,23 @@ impl DatabaseHandle {
     pub async fn open(config: &ServiceConfig) -> anyhow::Result<Self> {
         prepare_data_dir(config)?;
         let stored = embedded::has_files(config).context("the embedded store's files cannot be listed")?;
+        Self::open_beside(config, stored).await
+    }
+
+    /// Opens the database for an import: it may be new beside a store with files, which are the files of `instance`. A
+    /// database without assets becomes that instance's.
+    pub(super) async fn open_for_import(config: &ServiceConfig, instance: &str) -> anyhow::Result<Self> {
+        prepare_data_dir(config)?;
+        let database = Self::open_beside(config, false).await?;
+        let rows = database.store.list_assets(&AssetQuery { limit: 1, ..AssetQuery::default() }).await?;
+        if rows.assets.is_empty() {
+            database.store.set_setting(INSTANCE_SETTING, instance).await?;
+        }
+        Ok(database)
+    }
+
+    /// `stored`: the embedded store has files.
+    async fn open_beside(config: &ServiceConfig, stored: bool) -> anyhow::Result<Self> {
         let missing = |file: &Path| !std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
         if let DatabaseConfig::Sqlite(file) = &config.database
             && stored
@@ -134,6 +153,16 @@ impl Resources {
     /// Opens all resources. `public_url`: the origin of this service's pages, for CORS.
     pub(super) async fn open(config: &ServiceConfig, role: ProcessRole, public_url: &str) -> anyhow::Result<Self> {
         let rows = DatabaseHandle::open(config).await?;
+        Self::open_on(rows, config, role, public_url).await
+    }
+
+    /// As [`Self::open`], on a database that is open.
+    pub(super) async fn open_on(
+        rows: DatabaseHandle,
+        config: &ServiceConfig,
+        role: ProcessRole,
+        public_url: &str,
+    ) -> anyhow::Result<Self> {
         let bytes = ObjectStoreHandle::open(config, role, &rows, public_url).await?;
         let secrets = if config.signing_keys.is_empty() {
             vec![secrets::ensure_signing_key(&config.data_dir, &*rows.entropy)?]

@@ -13,6 +13,7 @@ use crate::domain::reason::chain;
 use crate::media;
 
 mod doctor;
+mod copies;
 mod keys;
 mod logs;
 mod maintenance;
@@ -30,6 +31,8 @@ Clients (put, get, ls and the like) read the address and the key from the enviro
   GANTRY_CLIENT_PROFILE       name of the profile [default: default]
 
 The service reads its settings from gantry.toml and GANTRY_…: `gantry check-config --defaults` shows all of them.";
+mod transfer;
+mod verify;
 
 /// Large-file uploads and downloads.
 #[derive(Parser)]
@@ -71,6 +74,18 @@ enum GantryCommand {
     Cleanup(operate::CleanupArgs),
     /// Run a periodic chore now: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
     Chore(operate::ChoreArgs),
+    /// Back the running embedded instance up into a folder, as it is at this moment.
+    Backup(copies::BackupArgs),
+    /// Restore a backup into the empty data directory of the settings.
+    Restore(copies::RestoreArgs),
+    /// Keep a folder on another machine seconds behind this embedded instance, until it is stopped; `restore` takes over.
+    Follow(copies::FollowArgs),
+    /// Compare rows with objects, and with --digests bytes with their digests. Exit code 0 only if all is consistent.
+    Verify(verify::VerifyArgs),
+    /// Print the rows of assets, with their tenants and policies, as NDJSON or CSV.
+    Export(transfer::ExportArgs),
+    /// Import exported rows into an empty system whose bucket has the objects.
+    Import(transfer::ImportArgs),
     /// Decode an untrusted file in a sandbox: started by workers, not a command for people.
     #[command(hide = true)]
     Decode {
@@ -166,6 +181,12 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
         GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
+        GantryCommand::Backup(options) => copies::run_backup(&config, &options),
+        GantryCommand::Restore(options) => copies::run_restore(&config, &options),
+        GantryCommand::Follow(options) => copies::run_follow(&config, options, shutdown_token()).await,
+        GantryCommand::Verify(options) => verify::run_verify(&config, options).await,
+        GantryCommand::Export(options) => transfer::run_export(&config, options).await,
+        GantryCommand::Import(options) => transfer::run_import(&config, options).await,
         GantryCommand::CheckConfig { .. }
         | GantryCommand::Decode { .. }
         | GantryCommand::Remote(_)

@@ -7,7 +7,7 @@
 
 use std::ops::AddAssign;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::append::UploadLength;
 use super::asset::{Asset, AssetState, LeftoverBytes};
@@ -42,7 +42,7 @@ impl AddAssign for QuotaUsage {
 }
 
 /// Limits of a tenant; `None`: unlimited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantQuota {
     /// In bytes.
     pub bytes: Option<u64>,

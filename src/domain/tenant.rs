@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::ids::TenantId;
@@ -11,7 +11,7 @@ use super::ids::TenantId;
 pub const DEFAULT_TENANT: &str = "default";
 
 /// A tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     /// Identity.
     pub id: TenantId,
@@ -26,7 +26,7 @@ pub struct Tenant {
 }
 
 /// Limit of a tenant's requests to each node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Requests per second on average.
     pub per_second: NonZeroU32,

@@ -68,8 +68,11 @@ pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
-    DependencyHealth, FailureSummary, InstanceOverview, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL,
-    OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
+    AssetImport, DependencyHealth, Difference, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent,
+    ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport, Inconsistency, InconsistencyKind,
+    InstanceOverview, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport,
+    OrphanedBlob, RetentionReport, SweepReport, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,
@@ -163,6 +166,7 @@ impl Engine {
             assets: assets.clone(),
             append: append.clone(),
             disk: ports.disk.clone(),
+            content: ports.content.clone(),
             instance_id: instance_id.into(),
             idle_cursor: Arc::default(),
         };

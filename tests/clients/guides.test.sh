@@ -82,12 +82,13 @@ grep -q '^msg_' "$work/backends/received.txt" || { cat "$work/backends/receiver.
 grep -q '^msg_' "$work/backends/received-by-node.txt"
 echo "ok: the receivers in Python and Node verified what was sent"
 
-# The copy that the guide for operators made serves the files that were there.
-copy=$(echo "$work"/operators/backup/*/)
+# What the guide for operators backed up serves the files that were there.
+copy=$work/restored/gantry-data
 mkdir "$work/restored"
+GANTRY_DATA_DIR=$copy gantry restore "$work/operators/backup"
 serve "$work/restored" "GANTRY_DATA_DIR=$copy"
 url=$(grep -o 'http://127[0-9.:]*' "$work/restored/out" | head -n 1)
 asset=$(jq -r .asset.id "$work/operators/sent.json")
 key=$(GANTRY_DATA_DIR=$copy gantry key create --scopes admin)
 curl -s -o "$work/restored/answer" -w '%{http_code}\n' -H "Authorization: Bearer $key" "$url/v1/assets?limit=1" | grep -q 200
-echo "ok: a service starts on the backup"
+echo "ok: a service starts on the restored backup"

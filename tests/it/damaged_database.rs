@@ -153,10 +153,10 @@ async fn a_file_that_is_no_database_is_named_as_such() {
 }
 
 /// A file system of its own; needs root.
-struct Tmpfs(TempDir);
+pub struct Tmpfs(pub TempDir);
 
 impl Tmpfs {
-    fn new(size: &str) -> Self {
+    pub fn new(size: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let options = format!("size={size}");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).status();

@@ -189,6 +189,11 @@ impl DataFiles {
         Ok(entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())))
     }
 
+    /// Directory of the store.
+    pub(super) fn store_dir(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
     /// True if this process is writing the file.
     pub(super) fn is_unnamed(&self, id: FileId) -> bool {
         self.unnamed().contains(&id)

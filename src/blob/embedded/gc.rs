@@ -15,6 +15,7 @@ use super::error::Result;
 use super::files::DataFiles;
 use super::meta::{closed_keys, contents, trash};
 use super::model::{ContentId, FileId};
+use super::removal_lock::RemovalLock;
 
 /// Number of contents that are read at a time.
 const MAX_CONTENTS_PER_ROUND: usize = 256;
@@ -112,10 +113,18 @@ async fn open_keys(core: &StoreCore) -> Result<usize> {
 /// Removes the files of all contents without references and readers.
 async fn collect(core: &StoreCore, grace: Duration) -> Result<usize> {
     let (before, mut kept, mut collected) = (before(core, grace), 0, 0);
+    let mut turn = None;
     loop {
         let skip = kept;
         let due = core.meta.read(move |db| trash::due(db, before, skip, MAX_CONTENTS_PER_ROUND)).await?;
         if due.is_empty() {
+            return Ok(collected);
+        }
+        if turn.is_none() {
+            turn = RemovalLock::try_remove(core.files.store_dir())?;
+        }
+        // A backup copies files: a later round removes them.
+        if turn.is_none() {
             return Ok(collected);
         }
         for content in due {

@@ -58,6 +58,7 @@ mod parts_in_flight;
 mod pins;
 mod protection;
 mod read;
+mod removal_lock;
 mod s3;
 mod serial_queue;
 mod service;
@@ -79,7 +80,9 @@ use crate::sendfile::FileSpans;
 pub use error::STORE_REGION;
 pub use gc::GcReport;
 pub use local_read::{DataFile, ReadError};
+pub use meta::saved_files::{SavedFile, SavedFiles};
 pub use open::EmbeddedOpenError;
+pub use removal_lock::RemovalLock;
 
 /// Settings of a store.
 #[derive(Clone)]

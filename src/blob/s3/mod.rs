@@ -13,6 +13,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, ProvideCredentials, Region, SharedCredentialsProvider};
 use aws_sdk_s3::presigning::PresigningConfig;
 
+use in_process::InProcessClient;
+
 use super::presign::{BucketEndpoint, DayKey, SigningCredentials};
 use super::{BlobError, LocalReader, Result, StoreCapabilities};
 use crate::domain::clock::{Clock, Timestamp, after};
@@ -20,9 +22,11 @@ use crate::domain::reason::FailureCause;
 
 mod adapter;
 mod errors;
+mod in_process;
 mod outgoing;
 mod probe;
 
+pub use in_process::{InProcessBody, InProcessServer};
 pub use probe::{ProbeResult, probe};
 
 /// Address and credentials of a bucket.
@@ -62,7 +66,20 @@ const CREDENTIALS_MAX_AGE: Duration = Duration::from_secs(60);
 impl S3Blobs {
     /// Prepares clients and resolves the public endpoint. Sends no request; [`probe`] does.
     pub async fn connect(settings: S3Settings, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::connect_to(settings, clock, None).await
+    }
+
+    /// As [`Self::connect`], but requests of this service go to a server in this process, if that is given.
+    pub async fn connect_to(
+        settings: S3Settings,
+        clock: Arc<dyn Clock>,
+        server: Option<Arc<dyn InProcessServer>>,
+    ) -> Result<Self> {
         let chain = aws_config::defaults(BehaviorVersion::latest());
+        let chain = match server {
+            Some(server) => chain.http_client(InProcessClient(server)),
+            None => chain,
+        };
         let chain = match &settings.credentials {
             Some((key, secret)) => chain.credentials_provider(aws_sdk_s3::config::Credentials::new(
                 key,

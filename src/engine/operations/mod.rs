@@ -3,6 +3,7 @@
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
+//! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
 
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
 use crate::engine::disk::DiskWatch;
+use crate::engine::content_reader::ContentReader;
 use crate::engine::events::EventEngine;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
@@ -32,6 +34,8 @@ mod overview;
 mod release;
 mod sweep;
 mod uploads;
+mod transfer;
+mod verify;
 
 pub use alarms::OperatorAlarm;
 pub use health::DependencyHealth;
@@ -40,6 +44,14 @@ pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
 pub use sweep::{RetentionReport, SweepReport};
+pub use transfer::{
+    AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,
+    ExportedTenant, ImportProblem, ImportReport,
+};
+pub use verify::{
+    Difference, Inconsistency, InconsistencyKind, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
+};
 
 /// The room of operations: work that no request does, and what operators see.
 #[derive(Clone)]
@@ -57,6 +69,7 @@ pub struct OperationEngine {
     pub(super) assets: Arc<AssetEngine>,
     pub(super) append: Arc<AppendEngine>,
     pub(super) disk: Arc<DiskWatch>,
+    pub(super) content: Arc<ContentReader>,
     pub(super) instance_id: Arc<str>,
     /// Last upload about which the alarms asked the store.
     pub(super) idle_cursor: Arc<Mutex<Option<UploadId>>>,

@@ -13,7 +13,7 @@ use gantry::domain::job::{JobState, JobSubject};
 use gantry::domain::quota::TenantQuota;
 use gantry::engine::{
     BodyPaceLimits, DeliveryMode, DeliverySettings, Engine, EngineDeps, EngineSettings, FeedSettings, PatchTenant,
-    TenantRegistry, TokenSigner, TrustedIssuers, WebhookSettings,
+    TenantRegistry, TokenSigner, TrustedIssuers, WebhookSettings, check_usage,
 };
 use gantry::http::{AppState, router, server};
 use gantry::worker::{self, JobWorker, ProcessingPipeline, WebhookSender};
@@ -196,7 +196,7 @@ impl Service {
             eventually_ok(format!("the sums of {} agree", tenant.name), async || {
                 let Some((_, kept)) = store.find_quota(tenant.id).await.unwrap() else { return Ok(()) };
                 let summed = store.sum_usage(tenant.id).await.unwrap();
-                if kept == summed { Ok(()) } else { Err((kept, summed)) }
+                check_usage(kept, summed).map_or(Ok(()), Err)
             })
             .await;
         }

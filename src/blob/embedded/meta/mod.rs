@@ -11,6 +11,7 @@ pub(super) mod listing;
 pub(super) mod objects;
 mod readers;
 mod rows;
+pub(super) mod saved_files;
 mod schema;
 pub(super) mod trash;
 pub(super) mod uploads;
