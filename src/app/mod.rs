@@ -18,6 +18,7 @@ use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
 use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
+use crate::metrics;
 use crate::worker::{JobWorker, WebhookSender};
 
 mod bootstrap;
@@ -56,6 +57,7 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
         async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
+    metrics::process().watch_disk(config.data_dir.clone());
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
     server::serve(

@@ -69,6 +69,24 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     }
 }
 
+/// Class of SQLSTATE with the meaning of a result code of SQLite.
+fn class_of(code: &str) -> &'static str {
+    match code.parse::<i32>().unwrap_or(0) & 0xff {
+        // SQLITE_BUSY, SQLITE_LOCKED
+        5 | 6 => "55",
+        // SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_CANTOPEN
+        9 => "57",
+        10 | 14 => "58",
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        11 | 26 => "XX",
+        // SQLITE_NOMEM, SQLITE_FULL
+        7 | 13 => "53",
+        // SQLITE_CONSTRAINT
+        19 => "23",
+        _ => "other",
+    }
+}
+
 const MAX_READ_CONNECTIONS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -90,6 +90,16 @@ impl Tx {
         })
     }
 
+    /// Uploads that this transaction creates.
+    pub fn created_uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.new_rows().filter_map(|row| if let NewRow::Upload(upload) = row { Some(&**upload) } else { None })
+    }
+
+    /// Names of the actions that this transaction adds to the audit trail.
+    pub fn audited_actions(&self) -> impl Iterator<Item = &str> {
+        self.new_rows().filter_map(|row| if let NewRow::Audit(entry) = row { Some(entry.action.as_str()) } else { None })
+    }
+
     /// Events that this transaction adds to existing assets.
     pub fn next_events(&self) -> impl Iterator<Item = &NewEvent> {
         self.writes.iter().filter_map(|write| match write {

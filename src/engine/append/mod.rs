@@ -55,6 +55,7 @@ use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{EnginePorts, Error, Result};
+use crate::metrics;
 use crate::store::Store;
 
 pub use concat::ConcatenateUploads;
@@ -191,6 +192,9 @@ impl AppendEngine {
     pub async fn wait_for_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
+        if upload.state == UploadState::Open && upload.ledger().is_some_and(|ledger| ledger.offset > 0) {
+            metrics::uploads().record_resumed();
+        }
         self.wait_for_writer(upload).await
     }
 

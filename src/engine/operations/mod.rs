@@ -2,6 +2,7 @@
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
+//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine
 
 use std::sync::{Arc, Mutex};
@@ -22,9 +23,11 @@ use crate::store::Store;
 mod alarms;
 mod health;
 mod jobs;
+mod log_filter;
 mod orphans;
 mod overview;
 mod release;
+mod snapshot;
 mod sweep;
 
 pub use alarms::OperatorAlarm;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::UploadEngine;
+use super::completion_doubt::CompletionDoubt;
 use super::part_check::{check_planned_parts, first_part_missing, is_list_complete};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
@@ -35,6 +36,7 @@ use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
+use crate::metrics::DoubtOutcome;
 use crate::store::{NewRow, StoreError, Tx};
 
 /// Attempts of each step whose failure leaves the outcome unknown.
@@ -247,20 +249,31 @@ impl UploadEngine {
     ) -> UpdateResult<Option<StoredObjectVersion>> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".into()))?;
         let mut why = FailureCause::from("nothing was tried");
+        let mut doubt = CompletionDoubt::default();
         for attempt in 1..=MAX_DOUBT_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
             match asked {
-                Ok((etag, version)) => return Ok(Some(StoredObjectVersion { etag, version })),
+                Ok((etag, version)) => {
+                    doubt.resolve(DoubtOutcome::Completed);
+                    return Ok(Some(StoredObjectVersion { etag, version }));
+                }
                 Err(error) => {
+                    doubt.raise();
                     tracing::warn!(upload = %upload.id, error = %chain(&error), "completion is in doubt, asking for the object");
                     why = FailureCause::of(error);
                 }
             }
             match self.blobs.head(&upload.key).await {
-                Ok(Some(facts)) if self.is_ours(upload, &facts) => return Ok(Some(facts.into())),
-                Ok(Some(_)) => return Ok(None),
+                Ok(Some(facts)) if self.is_ours(upload, &facts) => {
+                    doubt.resolve(DoubtOutcome::Completed);
+                    return Ok(Some(facts.into()));
+                }
+                Ok(Some(_)) => {
+                    doubt.resolve(DoubtOutcome::Failed);
+                    return Ok(None);
+                }
                 Ok(None) | Err(BlobError::Unavailable(_)) => {}
                 Err(other) => return Err(Error::from(other).into()),
             }

@@ -1,17 +1,28 @@
 //! The port's part for operators.
 
 use async_trait::async_trait;
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, names, uploads};
+use super::{Db, DbPool, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, names, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::store::{
-    AssetTotal, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
+    AssetTotal, BacklogGauges, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
 };
+
+/// Rows of tenants with a limit, and two partial indices of deliveries: `delivery_dead`, and `delivery_pending`, of which
+/// an endpoint has a bounded number.
+const BACKLOG_GAUGES: &str = "SELECT \
+    CAST(coalesce((SELECT max(share) FROM ( \
+        SELECT CAST(bytes AS double precision) / max_bytes AS share FROM quota WHERE max_bytes > 0 \
+        UNION ALL SELECT CAST(files AS double precision) / max_files FROM quota WHERE max_files > 0 \
+        UNION ALL SELECT CAST(uploads AS double precision) / max_uploads FROM quota WHERE max_uploads > 0) AS shares), 0) \
+        AS double precision), \
+    (SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'dead' LIMIT $1) AS dead), \
+    (SELECT min(created_at) FROM delivery WHERE state = 'pending')";
 
 #[async_trait]
 impl OperationStore for SqlStore {
@@ -51,7 +62,7 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn settle_asset_totals(&self) -> Result<()> {
         let Some(statement) = SETTLE_TOTALS else { return Ok(()) };
-        let settle = move |pool: Pool<Db>| async move {
+        let settle = move |pool: DbPool| async move {
             sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed)
         };
         self.run_detached(settle).await
@@ -104,6 +115,17 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges> {
+        let query = sqlx::query_as::<_, (f64, i64, Option<i64>)>(BACKLOG_GAUGES).bind(i64::from(most));
+        let (quota_ratio, dead, oldest) = query.fetch_one(&self.read).await.map_err(failed)?;
+        Ok(BacklogGauges {
+            quota_ratio,
+            dead_deliveries: dead.cast_unsigned(),
+            oldest_delivery: oldest.map(micros),
+        })
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_failures(&self) -> Result<Vec<FailureGroup>> {
         let mut groups = Vec::new();
         for source in [FailureSource::Asset, FailureSource::Job, FailureSource::Delivery] {
@@ -118,7 +140,7 @@ impl OperationStore for SqlStore {
 }
 
 /// Failures of a source by code. Each group is counted in a partial index of failures alone.
-async fn failures(pool: &Pool<Db>, source: FailureSource) -> Result<Vec<FailureGroup>> {
+async fn failures(pool: &DbPool, source: FailureSource) -> Result<Vec<FailureGroup>> {
     let counted = match source {
         FailureSource::Asset => {
             "SELECT verdict_code, count(*), max(changed_at) FROM asset WHERE verdict_code IS NOT NULL \
@@ -143,7 +165,7 @@ async fn failures(pool: &Pool<Db>, source: FailureSource) -> Result<Vec<FailureG
 }
 
 /// Tenant and asset of a recent failure with this code.
-async fn sample(pool: &Pool<Db>, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
+async fn sample(pool: &DbPool, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
     let found = match source {
         FailureSource::Asset => {
             "SELECT tenant_id, id FROM asset WHERE verdict_code = $1 ORDER BY changed_at DESC, id DESC LIMIT 1"

@@ -5,7 +5,7 @@ use gantry::domain::clock::Timestamp;
 use gantry::domain::ids::{DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::JobAttempt;
-use gantry::store::{AssetTotal, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
+use gantry::store::{AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
 
 use super::faulty::FaultyStore;
 
@@ -34,5 +34,6 @@ pass_on_operations! {
     async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Vec<JobId>;
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
     async fn list_dead_deliveries(&self, limit: u32) -> Vec<DeliveryId>;
+    async fn read_backlog_gauges(&self, most: u32) -> BacklogGauges;
     async fn list_failures(&self) -> Vec<FailureGroup>;
 }
