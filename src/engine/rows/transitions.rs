@@ -24,7 +24,8 @@ pub(super) struct UploadTransitions {
 
 impl UploadTransitions {
     pub(super) fn of(tx: &Tx) -> Self {
-        let mut found = Self { created: tx.created_uploads().map(|upload| upload.protocol).collect(), ..Self::default() };
+        let mut found =
+            Self { created: tx.created_uploads().map(|upload| upload.protocol).collect(), ..Self::default() };
         for event in tx.next_events() {
             match event.kind {
                 EventKind::UploadCompleted => found.completed.extend(time_to_completion(tx)),

@@ -8,7 +8,9 @@ use http::StatusCode;
 use super::job_view::job_history_view;
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
 use super::view::{self, AlarmListView, ChoreDryRunView, ChoreStartView, LogLevelView, QueueListView, RetriedJobsView};
-use super::wire::{self, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::wire::{
+    self, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+};
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId};
 use crate::engine::Error;

@@ -9,7 +9,9 @@ use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, HourlyStatsView, JobPageView, LogLevelView,
     QueueListView, ReprocessSummaryView, RetriedJobsView,
 };
-use super::wire::{LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::wire::{
+    LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+};
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,

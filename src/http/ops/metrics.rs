@@ -49,11 +49,8 @@ impl MetricsSource {
 pub(super) async fn get_metrics(State(site): State<AppState>, headers: HeaderMap) -> Response {
     let format = accepted_format(&headers);
     let text = site.metrics_source.render(&site.engine, format).await;
-    let headers = [
-        (header::CONTENT_TYPE, format.content_type()),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Accept"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store"), (header::VARY, "Accept")];
     (headers, text).into_response()
 }
 
@@ -61,9 +58,8 @@ pub(super) async fn get_metrics(State(site): State<AppState>, headers: HeaderMap
 fn accepted_format(headers: &HeaderMap) -> TextFormat {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let ranges: Vec<(String, f32)> = accepted.flat_map(|value| value.split(',')).map(weighted_range).collect();
-    let weight = |name: &str| {
-        ranges.iter().filter(|(range, _)| range == name).map(|(_, weight)| *weight).fold(0.0, f32::max)
-    };
+    let weight =
+        |name: &str| ranges.iter().filter(|(range, _)| range == name).map(|(_, weight)| *weight).fold(0.0, f32::max);
     let open_metrics = weight("application/openmetrics-text");
     if open_metrics > 0.0 && open_metrics >= weight("text/plain") {
         TextFormat::OpenMetrics

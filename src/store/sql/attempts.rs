@@ -3,7 +3,6 @@
 
 use std::sync::LazyLock;
 
-
 use super::failure::{GroupFailure, undone};
 use super::{AttemptRow, DbPool, SqlConnection, at, decode, failed};
 use crate::domain::clock::Timestamp;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::types::Json;
 use sqlx::QueryBuilder;
+use sqlx::types::Json;
 
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 use super::DbPool;
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;

@@ -10,7 +10,8 @@ use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::store::{
-    AssetTotal, BacklogGauges, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
+    AssetTotal, BacklogGauges, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount,
+    UploadPage, UploadQuery,
 };
 
 /// Rows of tenants with a limit, and two partial indices of deliveries: `delivery_dead`, and `delivery_pending`, of which
@@ -62,9 +63,8 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn settle_asset_totals(&self) -> Result<()> {
         let Some(statement) = SETTLE_TOTALS else { return Ok(()) };
-        let settle = move |pool: DbPool| async move {
-            sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed)
-        };
+        let settle =
+            move |pool: DbPool| async move { sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed) };
         self.run_detached(settle).await
     }
 
@@ -118,11 +118,7 @@ impl OperationStore for SqlStore {
     async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges> {
         let query = sqlx::query_as::<_, (f64, i64, Option<i64>)>(BACKLOG_GAUGES).bind(i64::from(most));
         let (quota_ratio, dead, oldest) = query.fetch_one(&self.read).await.map_err(failed)?;
-        Ok(BacklogGauges {
-            quota_ratio,
-            dead_deliveries: dead.cast_unsigned(),
-            oldest_delivery: oldest.map(micros),
-        })
+        Ok(BacklogGauges { quota_ratio, dead_deliveries: dead.cast_unsigned(), oldest_delivery: oldest.map(micros) })
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -50,7 +50,10 @@ impl DbPool {
         // Acquired apart, so that the statement is no part of the wait.
         let connection = self.0.acquire().await?;
         let in_use = metrics::database().enter_connection(begun.elapsed());
-        Ok(DbTransaction { inner: Transaction::begin(connection, Some(statement.into_sql_str())).await?, _in_use: in_use })
+        Ok(DbTransaction {
+            inner: Transaction::begin(connection, Some(statement.into_sql_str())).await?,
+            _in_use: in_use,
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Settings that the cluster keeps in the database: a single value per name.
 
-
 use super::DbPool;
 use super::failure::failed;
 use crate::store::Result;

@@ -1,8 +1,8 @@
 //! Queries for webhook endpoints and deliveries.
 
 use async_trait::async_trait;
-use sqlx::types::Json;
 use sqlx::QueryBuilder;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::failure::{GroupFailure, undone};

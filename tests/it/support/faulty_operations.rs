@@ -5,7 +5,9 @@ use gantry::domain::clock::Timestamp;
 use gantry::domain::ids::{DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::JobAttempt;
-use gantry::store::{AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
+use gantry::store::{
+    AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
+};
 
 use super::faulty::FaultyStore;
 
