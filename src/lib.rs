@@ -77,7 +77,7 @@
 //! * a quirk of some S3 server: `blob/s3`, with the reason beside it
 //! * processing of a picture, a film, a document or an archive: [`media`]; the sandbox of its child processes:
 //!   `media/child/sandbox.rs`
-//! * a metric: [`metrics`], a file per subject; the log filter at run time: [`log_level`]
+//! * a metric: [`metrics`], a file per subject; the log filter at run time: [`log_level`]; traces: [`traces`]
 //! * a setting: `config/default.toml`, which is the reference
 //! * credentials and how long they are cached: `engine/tenants/identity`; [`keysets`] fetches issuers' keys
 //!
@@ -159,4 +159,5 @@ pub mod media;
 pub mod metrics;
 pub mod sendfile;
 pub mod store;
+pub mod traces;
 pub mod worker;

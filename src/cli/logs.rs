@@ -5,10 +5,26 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, reload};
+use tracing_subscriber::{Layer, reload};
 
 use crate::config::ServiceConfig;
+#[cfg(feature = "otlp")]
+use crate::traces;
 use crate::{log_level, metrics};
+
+/// The export of traces, if the settings or the standard variables ask for it.
+#[cfg(feature = "otlp")]
+fn trace_layer<S>(config: &ServiceConfig) -> anyhow::Result<Option<Box<dyn Layer<S> + Send + Sync>>>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
+{
+    let standard = || std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+    let is_disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|text| text.eq_ignore_ascii_case("true"));
+    match config.otlp_endpoint.clone().or_else(standard).filter(|_| !is_disabled) {
+        Some(endpoint) => traces::export_layer(&endpoint).map(Some).context("tracing.otlp_endpoint cannot be used"),
+        None => Ok(None),
+    }
+}
 
 /// Starts logging as the settings say; `RUST_LOG` adds to them. Counts panics from now on.
 pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
@@ -24,7 +40,10 @@ pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
     } else {
         lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).boxed()
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let registry = registry.with(trace_layer(config)?);
+    registry.init();
     log_level::install(directives, move |filter| {
         // Fails only without a subscriber, which lives as long as the process.
         let _ = handle.reload(filter);

@@ -12,6 +12,8 @@ use crate::app;
 use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::domain::reason::chain;
 use crate::media;
+#[cfg(feature = "otlp")]
+use crate::traces;
 
 mod keys;
 mod logs;
@@ -103,6 +105,8 @@ pub fn run() -> ExitCode {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
+    #[cfg(feature = "otlp")]
+    traces::shut_down();
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {

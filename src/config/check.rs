@@ -122,6 +122,16 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
             _ => None,
         }),
         log_level: c.text("log.level"),
+        otlp_endpoint: c.parse_value(
+            "tracing.otlp_endpoint",
+            "an address such as http://collector:4318",
+            None,
+            |text| {
+                let is_url =
+                    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+                (text.is_empty() || is_url).then(|| Some(text.to_owned()).filter(|text| !text.is_empty()))
+            },
+        ),
         tls: tls(&mut c),
         server: connection_limits(&mut c, &forwarding, engine.body_pace),
         json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {

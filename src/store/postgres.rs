@@ -42,7 +42,7 @@ const CLAIM: &str = "\
     UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3,
         lost_claimed_at = claimed_at, lost_claimed_by = claimed_by, claimed_at = $2, claimed_by = $6 FROM due
     WHERE id = due_id
-    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
+    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent";
 
 /// Name as lists are ordered by it: compared byte by byte, whatever the locale.
 const NAME_KEY: &str = "name COLLATE \"C\"";

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
 use super::JobWorker;
 use super::processors::StepError;
 use crate::domain::clock::Timestamp;
@@ -11,6 +14,7 @@ use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
 use crate::metrics;
 use crate::metrics::AttemptOutcome;
+use crate::traces;
 
 /// Maximum pause before a job whose dependency was unavailable is tried again.
 const MAX_UNAVAILABLE_PAUSE: Duration = Duration::from_secs(60);
@@ -64,8 +68,23 @@ impl From<StepError> for JobOutcome {
 
 impl JobWorker {
     /// Runs a job for as long as its lease can be renewed.
-    #[tracing::instrument(name = "job", skip_all, fields(job = %job.id, kind = job.work.kind().name(), subject = %job.work.subject(), attempt = job.attempt))]
     pub(super) async fn run_with_lease(&self, job: Job) {
+        let kind = job.work.kind().name();
+        let span = tracing::info_span!(
+            "job",
+            job = %job.id,
+            kind,
+            subject = %job.work.subject(),
+            attempt = job.attempt,
+            otel.name = Empty,
+            otel.kind = Empty,
+        );
+        traces::describe_span(&span, &format!("job {kind}"), "consumer");
+        traces::adopt_traceparent(&span, job.traceparent.as_deref());
+        self.run_claimed(job).instrument(span).await;
+    }
+
+    async fn run_claimed(&self, job: Job) {
         let started = Instant::now();
         let kept = tokio::select! {
             kept = self.run_job(&job) => kept,

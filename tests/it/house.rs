@@ -24,6 +24,18 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("log_level", &[], &[]),
+    (
+        "traces",
+        &["traces"],
+        &[
+            "reqwest",
+            "opentelemetry",
+            "opentelemetry_http",
+            "opentelemetry_otlp",
+            "opentelemetry_sdk",
+            "tracing_opentelemetry",
+        ],
+    ),
     ("metrics", &["domain", "metrics"], &["prometheus_client"]),
     ("sendfile", &["domain/clock"], &[]),
     ("store", &["domain", "store"], &[]),
@@ -225,6 +237,11 @@ const OWNED: &[&str] = &[
     "jsonwebtoken",
     "pulldown_cmark",
     "prometheus_client",
+    "opentelemetry",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "tracing_opentelemetry",
 ];
 /// Folders of `http` that speak a protocol each, and do not know each other.
 const PROTOCOLS: [&str; 13] = [
@@ -321,8 +338,8 @@ fn everyone_uses_only_whom_they_may() {
         let code: String =
             code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for used in named(name, &code) {
-            // Metrics are process-wide, as tracing is: every part records, but the domain, which is pure.
-            let records = *part != "domain" && within(&used, "metrics");
+            // Metrics and traces are process-wide, as tracing is: every part records, but the domain, which is pure.
+            let records = *part != "domain" && ["metrics", "traces"].iter().any(|wide| within(&used, wide));
             let may = records
                 || allowed.iter().any(|module| {
                     within(&used, module)

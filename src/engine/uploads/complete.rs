@@ -38,6 +38,7 @@ use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
 use crate::metrics::DoubtOutcome;
 use crate::store::{NewRow, StoreError, Tx};
+use crate::traces;
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_DOUBT_ATTEMPTS: u32 = 6;
@@ -359,7 +360,8 @@ impl UploadEngine {
 
     fn processing_job(&self, asset: &Asset) -> NewJob {
         let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
-        NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
+        let (work, traceparent) = (JobSubject::Process(asset.id), traces::current_traceparent());
+        NewJob { id, work, tenant: asset.tenant, priority: Priority::Normal, run_at, traceparent }
     }
 
     /// Ends the upload as failed: the store's object provably differs from what was declared.

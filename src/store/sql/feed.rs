@@ -80,7 +80,7 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<Vec<FeedEvent>> {
     let mut builder =
-        QueryBuilder::<Db>::new("SELECT pos, asset_id, seq, kind, at, data FROM event WHERE tenant_id = ");
+        QueryBuilder::<Db>::new("SELECT pos, asset_id, seq, kind, at, data, traceparent FROM event WHERE tenant_id = ");
     builder.push_bind(tenant.0).push(" AND pos > ").push_bind(after);
     match asset {
         Some(asset) => builder.push(" AND asset_id = ").push_bind(asset.0).push(" ORDER BY seq LIMIT "),

@@ -213,7 +213,7 @@ pub(super) async fn list_paused(pool: &DbPool) -> Result<Vec<JobKind>> {
 
 pub(super) async fn page(pool: &DbPool, query: &JobQuery) -> Result<Vec<JobEntry>> {
     let mut builder = QueryBuilder::<Db>::new(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
          claimed_at, claimed_by FROM job WHERE tenant_id = ",
     );
     builder.push_bind(query.tenant.0);
@@ -232,7 +232,7 @@ pub(super) async fn page(pool: &DbPool, query: &JobQuery) -> Result<Vec<JobEntry
 
 pub(super) async fn list_owed(pool: &DbPool, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
     let query = sqlx::query_as::<_, EntryRow>(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
          claimed_at, claimed_by FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
     );
     let row = query.bind(subject).bind(kind.name()).fetch_optional(pool).await.map_err(failed)?;

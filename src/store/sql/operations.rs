@@ -22,7 +22,7 @@ const BACKLOG_GAUGES: &str = "SELECT \
         UNION ALL SELECT CAST(files AS double precision) / max_files FROM quota WHERE max_files > 0 \
         UNION ALL SELECT CAST(uploads AS double precision) / max_uploads FROM quota WHERE max_uploads > 0) AS shares), 0) \
         AS double precision), \
-    (SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'dead' LIMIT $1) AS dead), \
+    (SELECT count(*) FROM (SELECT id FROM delivery WHERE state = 'dead' ORDER BY id DESC LIMIT $1) AS dead), \
     (SELECT min(created_at) FROM delivery WHERE state = 'pending')";
 
 #[async_trait]
@@ -82,7 +82,7 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all, fields(job = %id))]
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>> {
         let mut builder = QueryBuilder::<Db>::new(
-            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
              claimed_at, claimed_by FROM job WHERE id = ",
         );
         builder.push_bind(id.0);

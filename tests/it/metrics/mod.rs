@@ -6,6 +6,7 @@ mod log_level;
 mod movement;
 mod snapshot;
 mod timing;
+mod traces;
 
 use std::collections::BTreeMap;
 
