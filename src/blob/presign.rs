@@ -160,7 +160,7 @@ fn push_hex(bytes: &[u8; 32], out: &mut String) {
 }
 
 fn finish(begun: &HmacSha256, request_hash: &[u8; 32]) -> [u8; 32] {
-    crate::metrics::uploads().record_presigned();
+    crate::metrics::blobs().record_presigned();
     let mut hex = [0; 64];
     let _ = hex::encode_to_slice(request_hash, &mut hex);
     begun.clone().chain_update(hex).finalize().into_bytes().into()

@@ -8,9 +8,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, reload};
 
 use crate::config::ServiceConfig;
+use crate::log_level;
+use crate::metrics;
 #[cfg(feature = "otlp")]
 use crate::traces;
-use crate::{log_level, metrics};
 
 /// The export of traces, if the settings or the standard variables ask for it.
 #[cfg(feature = "otlp")]

@@ -1,11 +1,12 @@
-//! Requests of this service to the object store. Bytes that an embedded store reads in this process are no requests.
+//! Requests of this service to the object store, and URLs for those of clients. Bytes that an embedded store reads in this process are no requests.
 
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::buckets::request_histogram;
-use super::labels::{LabelledHistogram, PairCounter};
+use super::labels::{LabelledHistogram, PairCounter, counter};
 
 /// S3 operations that this service uses; these exist from the start.
 const OPERATIONS: [&str; 12] = [
@@ -96,6 +97,8 @@ pub struct BlobMetrics {
     requests: PairCounter,
     seconds: LabelledHistogram,
     retries: PairCounter,
+    presigned: Counter,
+    refreshed: Counter,
 }
 
 impl BlobMetrics {
@@ -127,6 +130,12 @@ impl BlobMetrics {
                 ["op", "reason"],
                 pairs(&S3Outcome::RETRIED),
             ),
+            presigned: counter(registry, "presign", "URLs that were signed for requests of clients to the store"),
+            refreshed: counter(
+                registry,
+                "presign_refresh",
+                "Requests for URLs of an open upload after those of its creation: the next parts, or expired URLs anew",
+            ),
         }
     }
 
@@ -140,6 +149,16 @@ impl BlobMetrics {
     /// Counts a request that is sent again.
     pub fn record_retry(&self, op: &str, reason: S3Outcome) {
         self.retries.increment(known_operation(op), reason.name());
+    }
+
+    /// Counts a URL that was signed.
+    pub fn record_presigned(&self) {
+        self.presigned.inc();
+    }
+
+    /// Counts a request for further URLs.
+    pub fn record_presign_refresh(&self) {
+        self.refreshed.inc();
     }
 }
 

@@ -57,9 +57,30 @@ pub(super) struct InstanceGauges {
     storage: LabelledGauge,
 }
 
+/// Families of jobs: their numbers, and the age of the oldest.
+fn register_jobs(registry: &mut Registry) -> (PairGauge, LabelledGauge) {
+    let kinds = || JobKind::ALL.into_iter().map(JobKind::name);
+    let counts = PairGauge::register(
+        registry,
+        "jobs",
+        "Jobs of all tenants that wait, run or were given up (dead), by kind and state",
+        ["kind", "state"],
+        kinds().flat_map(|kind| JobState::ALL.map(|state| [kind, state.name()])),
+    );
+    let oldest = LabelledGauge::register(
+        registry,
+        "job_oldest_age",
+        "How long the oldest due job has been waiting for a worker, by kind of job; 0 if none is due",
+        Some(Unit::Seconds),
+        "kind",
+        kinds(),
+    );
+    (counts, oldest)
+}
+
 impl InstanceGauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let kinds = || JobKind::ALL.into_iter().map(JobKind::name);
+        let (jobs, oldest_jobs) = register_jobs(registry);
         let (oldest_delivery, quota_ratio) = (Gauge::default(), FloatGauge::default());
         let about = "Age of the oldest webhook delivery that is not made yet; 0 if there is none";
         registry.register_with_unit("webhook_oldest_age", about, Unit::Seconds, oldest_delivery.clone());
@@ -67,21 +88,8 @@ impl InstanceGauges {
         registry.register("quota_used_ratio_max", about, quota_ratio.clone());
         Self {
             alarms: gauge(registry, "alarms", "Alarms that are raised: GET /v1/admin/alarms lists them"),
-            jobs: PairGauge::register(
-                registry,
-                "jobs",
-                "Jobs of all tenants that wait, run or were given up (dead), by kind and state",
-                ["kind", "state"],
-                kinds().flat_map(|kind| JobState::ALL.map(|state| [kind, state.name()])),
-            ),
-            oldest_jobs: LabelledGauge::register(
-                registry,
-                "job_oldest_age",
-                "How long the oldest due job has been waiting for a worker, by kind of job; 0 if none is due",
-                Some(Unit::Seconds),
-                "kind",
-                kinds(),
-            ),
+            jobs,
+            oldest_jobs,
             damaged: LabelledGauge::register(
                 registry,
                 "damaged_assets",

@@ -29,6 +29,7 @@ mod http;
 mod instance;
 mod jobs;
 mod labels;
+mod leases;
 mod process;
 pub mod timing;
 mod uploads;
@@ -45,6 +46,7 @@ pub use http::{AuthFailure, HttpMetrics, RateLimitScope};
 pub use instance::{InstanceSnapshot, StorageBytes};
 pub use jobs::{AttemptOutcome, JobMetrics, ScanVerdict};
 pub use labels::GaugeGuard;
+pub use leases::LeaseMetrics;
 pub use process::ProcessMetrics;
 pub use uploads::{AbortReason, DoubtOutcome, UploadMetrics};
 pub use webhooks::{SendOutcome, WebhookMetrics};
@@ -54,6 +56,7 @@ struct MetricRegistry {
     registry: Registry,
     http: HttpMetrics,
     uploads: UploadMetrics,
+    leases: LeaseMetrics,
     downloads: DownloadMetrics,
     blobs: BlobMetrics,
     database: DatabaseMetrics,
@@ -77,6 +80,7 @@ impl MetricRegistry {
         Self {
             http: HttpMetrics::register(ours),
             uploads: UploadMetrics::register(ours),
+            leases: LeaseMetrics::register(ours),
             downloads: DownloadMetrics::register(ours),
             blobs: BlobMetrics::register(ours),
             database: DatabaseMetrics::register(ours),
@@ -102,6 +106,12 @@ pub fn http() -> &'static HttpMetrics {
 #[must_use]
 pub fn uploads() -> &'static UploadMetrics {
     &REGISTRY.uploads
+}
+
+/// Leases of writers on uploads.
+#[must_use]
+pub fn leases() -> &'static LeaseMetrics {
+    &REGISTRY.leases
 }
 
 /// Downloads.

@@ -1,4 +1,4 @@
-//! Uploads from creation to their end, and the leases of those whose bytes pass through this service.
+//! Uploads from creation to their end.
 
 use std::time::Duration;
 
@@ -69,12 +69,26 @@ pub struct UploadMetrics {
     received: Counter,
     resent: Counter,
     resumed: Counter,
-    takeovers: Counter,
-    conflicts: Counter,
-    stale_fences: Counter,
     doubts: LabelledCounter,
-    presigned: Counter,
-    refreshed: Counter,
+}
+
+/// Families of uploads that end without a file: failed and aborted.
+fn register_ends(registry: &mut Registry) -> (LabelledCounter, LabelledCounter) {
+    let failed = LabelledCounter::register(
+        registry,
+        "uploads_failed",
+        "Uploads whose stored object is provably not the file that was declared, by problem code",
+        "code",
+        [CONTENT_MISMATCH_CODE],
+    );
+    let aborted = LabelledCounter::register(
+        registry,
+        "uploads_aborted",
+        "Uploads that ended without a file: by request of a client, by a rule of the service, or expired",
+        "reason",
+        AbortReason::ALL.map(AbortReason::name),
+    );
+    (failed, aborted)
 }
 
 impl UploadMetrics {
@@ -82,6 +96,7 @@ impl UploadMetrics {
         let seconds = upload_histogram();
         let about = "Time from the creation of an upload until its file was complete, with all pauses of the client";
         registry.register_with_unit("upload", about, Unit::Seconds, seconds.clone());
+        let (failed, aborted) = register_ends(registry);
         let protocols = UploadProtocol::ALL.map(UploadProtocol::name);
         Self {
             created: LabelledCounter::register(
@@ -92,20 +107,8 @@ impl UploadMetrics {
                 protocols,
             ),
             completed: counter(registry, "uploads_completed", "Uploads whose file is complete"),
-            failed: LabelledCounter::register(
-                registry,
-                "uploads_failed",
-                "Uploads whose stored object is provably not the file that was declared, by problem code",
-                "code",
-                [CONTENT_MISMATCH_CODE],
-            ),
-            aborted: LabelledCounter::register(
-                registry,
-                "uploads_aborted",
-                "Uploads that ended without a file: by request of a client, by a rule of the service, or expired",
-                "reason",
-                AbortReason::ALL.map(AbortReason::name),
-            ),
+            failed,
+            aborted,
             seconds,
             received: counter(
                 registry,
@@ -125,33 +128,12 @@ impl UploadMetrics {
                 "Times that a client came back to an upload that had begun: it asked for the offset to go on from, or \
                  repeated the creation",
             ),
-            takeovers: counter(
-                registry,
-                "lease_takeovers",
-                "Times that a writer took the lease on an upload from another writer, which released it or let it expire",
-            ),
-            conflicts: counter(
-                registry,
-                "lease_conflicts",
-                "Requests to append that found another writer at work on the same upload",
-            ),
-            stale_fences: counter(
-                registry,
-                "stale_fence_rejected",
-                "Writes that were refused because their writer had lost the lease on the upload meanwhile",
-            ),
             doubts: LabelledCounter::register(
                 registry,
                 "complete_ambiguous",
                 "Completions whose request to the store had no certain outcome, by what was found out",
                 "outcome",
                 DoubtOutcome::ALL.map(DoubtOutcome::name),
-            ),
-            presigned: counter(registry, "presign", "URLs that were signed for requests of clients to the store"),
-            refreshed: counter(
-                registry,
-                "presign_refresh",
-                "Requests for URLs of an open upload after those of its creation: the next parts, or expired URLs anew",
             ),
         }
     }
@@ -192,33 +174,8 @@ impl UploadMetrics {
         self.resumed.inc();
     }
 
-    /// Counts a lease that changed its holder.
-    pub fn record_takeover(&self) {
-        self.takeovers.inc();
-    }
-
-    /// Counts a request that found another holder of the lease.
-    pub fn record_lease_conflict(&self) {
-        self.conflicts.inc();
-    }
-
-    /// Counts a write that came too late.
-    pub fn record_stale_fence(&self) {
-        self.stale_fences.inc();
-    }
-
     /// Counts a completion that was in doubt, at its end.
     pub fn record_doubt(&self, outcome: DoubtOutcome) {
         self.doubts.increment(outcome.name());
-    }
-
-    /// Counts a URL that was signed.
-    pub fn record_presigned(&self) {
-        self.presigned.inc();
-    }
-
-    /// Counts a request for further URLs.
-    pub fn record_presign_refresh(&self) {
-        self.refreshed.inc();
     }
 }

@@ -140,7 +140,7 @@ impl AppendEngine {
                 Err(NoLease::Held(_)) if Instant::now() >= deadline => return Err(Error::Locked),
                 Err(NoLease::Held(_)) => {
                     if !std::mem::replace(&mut met_holder, true) {
-                        metrics::uploads().record_lease_conflict();
+                        metrics::leases().record_lease_conflict();
                     }
                     upload = self.request_lease(upload).await?;
                     continue;
@@ -151,7 +151,7 @@ impl AppendEngine {
             let left_behind = upload.ledger().is_some_and(|ledger| ledger.lease.is_some());
             if self.rows.commit_if_unchanged(Tx::new().quietly(&mut taken)).await? {
                 if met_holder || left_behind {
-                    metrics::uploads().record_takeover();
+                    metrics::leases().record_takeover();
                 }
                 return Ok(taken);
             }
@@ -240,7 +240,7 @@ pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendL
 
 /// Error for a write whose writer has lost the lease, by its fence; counted.
 pub(super) fn lost_lease_error() -> Error {
-    metrics::uploads().record_stale_fence();
+    metrics::leases().record_stale_fence();
     Error::Locked
 }
 

@@ -56,6 +56,7 @@ use crate::engine::uploads::UploadEngine;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{EnginePorts, Error, Result};
 use crate::metrics;
+use crate::metrics::timing::RequestTiming;
 use crate::store::Store;
 
 pub use concat::ConcatenateUploads;
@@ -154,7 +155,7 @@ impl AppendEngine {
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
-        let work = self.tasks.spawn(
+        let work = self.tasks.spawn(RequestTiming::in_current(
             async move {
                 let ends = wish.end_of_body;
                 let outcome = engine.lease_and_append(upload, wish).await;
@@ -166,7 +167,7 @@ impl AppendEngine {
                 }
             }
             .in_current_span(),
-        );
+        ));
         work.await.map_err(Error::internal)?
     }
 

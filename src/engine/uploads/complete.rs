@@ -37,6 +37,7 @@ use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
 use crate::metrics::DoubtOutcome;
+use crate::metrics::timing::RequestTiming;
 use crate::store::{NewRow, StoreError, Tx};
 use crate::traces;
 
@@ -102,7 +103,8 @@ impl UploadEngine {
     /// Runs [`Self::finish_upload`] in a task, so that a client that disconnects does not cancel it.
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
-        let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
+        let work = async move { engine.finish_upload(upload, wish).await }.in_current_span();
+        let work = tokio::spawn(RequestTiming::in_current(work));
         work.await.map_err(Error::internal)?
     }
 

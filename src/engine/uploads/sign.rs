@@ -102,7 +102,7 @@ impl UploadEngine {
         may_ask(actor, Action::DriveUpload)?;
         let upload = self.rows.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
-        metrics::uploads().record_presign_refresh();
+        metrics::blobs().record_presign_refresh();
         self.sign_parts_of(&upload, wish.parts, wish.checksums).await
     }
 
