@@ -88,8 +88,8 @@ async fn run_request(State(around): State<RequestLayerState>, mut request: Reque
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     let (status, took) = (response.status().as_u16(), line.started.elapsed());
-    // Callers without a valid credential must not learn which look-ups their request caused.
-    if shown && line.ids.credential.get().is_some() {
+    // The times of a refusal tell which look-ups it caused, and so whether another tenant has an id.
+    if shown && response.status().is_success() && line.ids.credential.get().is_some() {
         set_server_timing(response.headers_mut(), &timing.header_value(took));
     }
     metrics::http().record_request(line.method.as_str(), line.route.as_deref(), status, took);

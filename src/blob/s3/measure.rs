@@ -7,7 +7,7 @@ use aws_sdk_s3::config::interceptors::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::error::{BoxError, ConnectorError};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
@@ -112,7 +112,7 @@ fn outcome_of(context: &FinalizerInterceptorContextRef<'_>) -> Option<S3Outcome>
         // A body that says 200 may still be an error, or break off.
         (Some(_), Some(S3Outcome::Succeeded)) => Some(S3Outcome::ServerError),
         (Some(_), Some(refused)) => Some(refused),
-        (Some(error), None) if error.as_connector_error().is_some_and(|error| error.is_timeout()) => {
+        (Some(error), None) if error.as_connector_error().is_some_and(ConnectorError::is_timeout) => {
             Some(S3Outcome::Timeout)
         }
         (Some(_), None) => Some(S3Outcome::Connection),

@@ -38,8 +38,15 @@ async fn an_operator_changes_the_filter_and_the_audit_trail_tells_of_it() {
     let since: Vec<_> = log.lines().skip(lines).filter(|line| line.contains("after-warn")).collect();
     assert!(since.is_empty(), "access lines are written at info: {since:#?}");
 
-    let audit: Value =
-        client.get(format!("{}/v1/admin/audit", instance.url)).bearer_auth(&key).send().await.unwrap().json().await.unwrap();
+    let audit: Value = client
+        .get(format!("{}/v1/admin/audit", instance.url))
+        .bearer_auth(&key)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let entry = audit["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "log_level.change");
     let entry = entry.unwrap_or_else(|| panic!("{audit:#}"));
     assert_eq!(

@@ -36,7 +36,7 @@ async fn callers_see_where_the_time_went() {
     assert!(stranger.send().await.unwrap().headers().get("timing-allow-origin").is_none());
 }
 
-/// Times would tell which ids of keys exist, and downloads are no business of pages that embed them.
+/// Times would tell which ids of keys and of other tenants' files exist, and downloads are no business of pages that embed them.
 #[tokio::test]
 async fn nobody_else_does() {
     let instance = started(&[]).await;
@@ -46,6 +46,9 @@ async fn nobody_else_does() {
     }
     let wrong = client.get(format!("{}/v1/assets", instance.url)).bearer_auth("gk_unknown").send().await.unwrap();
     assert_eq!((wrong.status().as_u16(), timing(&wrong)), (401, None));
+    let unknown = format!("{}/v1/assets/01890000-0000-7000-8000-000000000000", instance.url);
+    let unknown = client.get(unknown).bearer_auth(&key).send().await.unwrap();
+    assert_eq!((unknown.status().as_u16(), timing(&unknown)), (404, None));
     let create = client.post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
     let opened: Value = create.json(&json!({"filename": "a", "size": 5})).send().await.unwrap().json().await.unwrap();
     let asset = opened["asset"]["id"].as_str().unwrap();
