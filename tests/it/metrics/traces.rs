@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use super::started;
 use crate::support::patience::eventually_ok;
+use crate::support::process::Instance;
 use crate::support::receiver::Receiver;
 use crate::support::requests;
 
@@ -55,6 +56,13 @@ impl Collector {
         texts.collect()
     }
 
+    /// Names of the spans above this.
+    fn ancestors(&self, span: &Span) -> Vec<String> {
+        let spans = self.spans();
+        let parent_of = |span: &Span| spans.iter().find(|other| other.span_id == span.parent_span_id);
+        std::iter::successors(parent_of(span), |parent| parent_of(parent)).map(|span| span.name.clone()).collect()
+    }
+
     /// Waits until a span of the trace has this name.
     async fn span(&self, name: &str) -> Span {
         eventually_ok(format!("a span {name}"), async || {
@@ -71,6 +79,13 @@ impl Collector {
 async fn take(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) {
     assert_eq!(headers["content-type"], "application/x-protobuf");
     collector.0.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
+}
+
+/// The access line of a request.
+fn access_line(instance: &Instance, request: &str) -> Value {
+    let log = instance.log_text();
+    let is_it = |line: &&str| line.contains(request) && line.contains("\"message\":\"request\"");
+    serde_json::from_str(log.lines().find(is_it).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -105,27 +120,13 @@ async fn a_trace_goes_through_request_job_and_webhook() {
     let sent = receiver.until(1).await[0].headers["traceparent"].to_str().unwrap().to_owned();
     let delivery = collector.span("job deliver").await;
     assert_eq!(sent, format!("00-{TRACE_ID}-{}-01", hex::encode(&delivery.span_id)));
-    let ids: HashMap<Vec<u8>, Span> = collector.spans().into_iter().map(|span| (span.span_id.clone(), span)).collect();
-    let ancestors = |span: &Span| {
-        let mut names = Vec::new();
-        let mut at = ids.get(&span.parent_span_id);
-        while let Some(parent) = at {
-            names.push(parent.name.clone());
-            at = ids.get(&parent.parent_span_id);
-        }
-        names
-    };
-    assert_eq!(ancestors(&job).last().unwrap(), &request.name, "{:#?}", ancestors(&job));
-    assert!(ancestors(&delivery).contains(&job.name), "{:#?}", ancestors(&delivery));
+    assert_eq!(collector.ancestors(&job).last().unwrap(), &request.name, "{:#?}", collector.ancestors(&job));
+    assert!(collector.ancestors(&delivery).contains(&job.name), "{:#?}", collector.ancestors(&delivery));
     assert!(collector.spans().iter().any(|span| span.name == "commit"), "no span of the database");
     let resource = collector.resource();
     assert_eq!((&*resource["service.name"], &*resource["service.version"]), ("gantry", env!("CARGO_PKG_VERSION")));
 
-    let log = instance.log_text();
-    let line =
-        log.lines().find(|line| line.contains("traced-put") && line.contains("\"message\":\"request\"")).unwrap();
-    let line: Value = serde_json::from_str(line).unwrap();
-    assert_eq!(line["trace_id"], TRACE_ID);
+    assert_eq!(access_line(&instance, "traced-put")["trace_id"], TRACE_ID);
     for export in collector.spans() {
         let text = format!("{export:?}");
         assert!(!text.contains(&key) && !text.contains("X-Amz-Signature="), "a secret is in a span: {text}");
