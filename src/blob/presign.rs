@@ -160,6 +160,7 @@ fn push_hex(bytes: &[u8; 32], out: &mut String) {
 }
 
 fn finish(begun: &HmacSha256, request_hash: &[u8; 32]) -> [u8; 32] {
+    crate::metrics::blobs().record_presigned();
     let mut hex = [0; 64];
     let _ = hex::encode_to_slice(request_hash, &mut hex);
     begun.clone().chain_update(hex).finalize().into_bytes().into()
@@ -234,8 +235,7 @@ fn signed_headers(bucket: &BucketEndpoint, headers: &[(&'static str, String)]) -
     (names.join(";"), lines)
 }
 
-/// URLs of the parts of a multipart upload. Each URL is bound to a part number, an exact length and, if given, a
-/// checksum.
+/// URLs of the parts of a multipart upload, each bound to part number, exact length and, if given, checksum.
 pub struct PartUrls {
     shared: PartUrlBase,
     plain: PartUrlForm,

@@ -3,23 +3,51 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, reload};
 
 use crate::config::ServiceConfig;
+use crate::log_level;
+use crate::metrics;
+#[cfg(feature = "otlp")]
+use crate::traces;
 
-/// `s3s` calls every refused request an error; the embedded store logs what matters itself.
-const DEFAULT_LOG_DIRECTIVES: &str = "s3s=off,aws_smithy_runtime=error,aws_config=warn,sqlx=warn,hyper=warn";
-
-/// Starts logging as the settings say; `RUST_LOG` adds to them.
-pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
-    let more = std::env::var("RUST_LOG").unwrap_or_default();
-    let directives = [DEFAULT_LOG_DIRECTIVES, config.log_level.as_str(), more.as_str()].join(",");
-    let filter = EnvFilter::try_new(directives).context("log.level cannot be read")?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(true).init();
-    } else {
-        lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).init();
+/// The export of traces, if the settings or the standard variables ask for it.
+#[cfg(feature = "otlp")]
+fn trace_layer<S>(config: &ServiceConfig) -> anyhow::Result<Option<Box<dyn Layer<S> + Send + Sync>>>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
+{
+    let standard = || std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+    let is_disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|text| text.eq_ignore_ascii_case("true"));
+    match config.otlp_endpoint.clone().or_else(standard).filter(|_| !is_disabled) {
+        Some(endpoint) => traces::export_layer(&endpoint).map(Some).context("tracing.otlp_endpoint cannot be used"),
+        None => Ok(None),
     }
+}
+
+/// Starts logging as the settings say; `RUST_LOG` adds to them. Counts panics from now on.
+pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
+    metrics::process().count_panics();
+    let more = std::env::var("RUST_LOG").unwrap_or_default();
+    let directives = [config.log_level.as_str(), more.as_str()].into_iter().filter(|some| !some.is_empty());
+    let directives = directives.collect::<Vec<_>>().join(",");
+    let filter = log_level::parse_filter(&directives).context("log.level cannot be read")?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if config.log_json {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).boxed()
+    };
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let registry = registry.with(trace_layer(config)?);
+    registry.init();
+    log_level::install(directives, move |filter| {
+        // Fails only without a subscriber, which lives as long as the process.
+        let _ = handle.reload(filter);
+    });
     Ok(())
 }

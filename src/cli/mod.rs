@@ -11,9 +11,11 @@ use crate::app;
 use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::domain::reason::chain;
 use crate::media;
+#[cfg(feature = "otlp")]
+use crate::traces;
 
-mod doctor;
 mod copies;
+mod doctor;
 mod keys;
 mod logs;
 mod maintenance;
@@ -145,6 +147,8 @@ pub fn run() -> ExitCode {
         GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
+    #[cfg(feature = "otlp")]
+    traces::shut_down();
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {

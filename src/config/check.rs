@@ -102,6 +102,16 @@ impl ConfigParser {
     }
 }
 
+/// Address of the collector of traces.
+fn otlp_endpoint(c: &mut ConfigParser) -> Option<String> {
+    let endpoint = c.optional_text("tracing.otlp_endpoint")?;
+    let url = url::Url::parse(&endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        c.add_error("tracing.otlp_endpoint", format!("\"{endpoint}\" is not an address such as http://collector:4318"));
+    }
+    url.map(|_| endpoint)
+}
+
 /// Parses the merged settings.
 pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSettings> {
     let shown = redacted::redact(&merged.texts);
@@ -126,6 +136,7 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
             _ => None,
         }),
         log_level: c.text("log.level"),
+        otlp_endpoint: otlp_endpoint(&mut c),
         tls: tls(&mut c),
         server: connection_limits(&mut c, &forwarding, engine.body_pace),
         json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {

@@ -58,6 +58,8 @@ pub struct ServiceConfig {
     pub log_json: bool,
     /// Log filter.
     pub log_level: String,
+    /// Address of the collector that gets traces; `None`: traces are off.
+    pub otlp_endpoint: Option<String>,
     /// The certificate of both listeners; `None`: plain HTTP.
     pub tls: Option<tls::CertificateFiles>,
     /// Limits of connections.

@@ -117,6 +117,8 @@ pub struct NewEvent {
     pub at: Timestamp,
     /// Details of the event; may be empty.
     pub data: Map<String, Value>,
+    /// Trace context (W3C `traceparent`) of the transition.
+    pub traceparent: Option<String>,
 }
 
 /// An event as it was read.
@@ -142,6 +144,8 @@ pub struct FeedEvent {
     pub id: i64,
     /// The event.
     pub event: Event,
+    /// Trace context (W3C `traceparent`) of the transition; only where the feed was read.
+    pub traceparent: Option<String>,
 }
 
 /// An event as it is told, the same in every way to hear of it: pages, streams, sockets, webhooks.

@@ -207,6 +207,8 @@ pub struct NewJob {
     pub priority: Priority,
     /// Earliest start.
     pub run_at: Timestamp,
+    /// Trace context (W3C `traceparent`) of what caused the job.
+    pub traceparent: Option<String>,
 }
 
 /// A job as claimed by a worker.
@@ -224,6 +226,8 @@ pub struct Job {
     pub tries: u32,
     /// Results of earlier tries, in a format of the worker.
     pub progress: Option<Value>,
+    /// Trace context (W3C `traceparent`) of what caused the job.
+    pub traceparent: Option<String>,
 }
 
 /// Outcome of a job that is not done.
@@ -358,6 +362,7 @@ mod tests {
             attempt,
             tries,
             progress: None,
+            traceparent: None,
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
+use crate::metrics;
+
 /// Largest object that is cached, in bytes.
 pub(super) const MAX_OBJECT_BYTES: u64 = 64 << 10;
 /// Most bytes in the cache.
@@ -58,7 +60,9 @@ impl SmallObjectCache {
 
     /// A range of the cached object, if it has this entity tag.
     pub(super) async fn get(&self, key: &str, etag: &str, range: &Range<u64>) -> Option<Bytes> {
-        let object = self.0.get(key).await.filter(|object| object.etag == etag)?;
+        let object = self.0.get(key).await.filter(|object| object.etag == etag);
+        metrics::caches().record_lookup("small_objects", object.is_some());
+        let object = object?;
         let (from, to) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
         (from <= to && to <= object.bytes.len()).then(|| object.bytes.slice(from..to))
     }

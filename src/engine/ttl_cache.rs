@@ -13,6 +13,7 @@ use moka::ops::compute::Op;
 
 use crate::domain::clock::{Timestamp, after};
 use crate::engine::Result;
+use crate::metrics;
 
 /// Delay before a refresh, so that concurrent refreshes of a key share a single fetch.
 const REFRESH_DELAY: Duration = Duration::from_millis(100);
@@ -21,6 +22,8 @@ const FREE_DELAY: Duration = Duration::from_secs(60);
 
 /// Cached values by key.
 pub(super) struct TtlCache<K, V> {
+    /// Name in metrics; `None`: not looked up by requests for a value.
+    name: Option<&'static str>,
     entries: Cache<K, DatedEntry<V>>,
     /// Longest age of a value.
     max_age: Duration,
@@ -49,12 +52,21 @@ where
     /// A cache for at most `most` values, none of them older than `stale`; frequently used values stay.
     pub(super) fn new(most: u64, stale: Duration) -> Self {
         let entries = Cache::builder().max_capacity(most).time_to_live(stale.saturating_add(FREE_DELAY)).build();
-        Self { entries, max_age: stale }
+        Self { name: None, entries, max_age: stale }
+    }
+
+    /// Counts look-ups under this name in metrics.
+    pub(super) fn with_name(self, name: &'static str) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     /// The value of `key`: cached if recent, else the result of `ask`.
     pub(super) async fn get(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
-        if let Some(dated) = self.peek(key, now).await {
+        let cached = self.peek(key, now).await;
+        if let Some(name) = self.name {
+            metrics::caches().record_lookup(name, cached.is_some());
+        }
+        if let Some(dated) = cached {
             return dated.value;
         }
         // The fetch is rare and its future is large: boxed, so that not every request reserves the memory.

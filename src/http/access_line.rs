@@ -1,6 +1,6 @@
 //! The access line and the tracing span of a request.
 //!
-//! The line is written when the head of the response is ready. Its fields: `request_id`, `method`, `route` (the template, never
+//! The line is written when the head of the response is ready. Its fields: `request_id`, `trace_id` (W3C), `method`, `route` (the template, never
 //! the path or the query: those may hold secrets), `status`, `duration_ms`, `bytes_in` (of the body, as received), `bytes_out`
 //! (as the response declares; absent for a stream without a length), `client` (the address), `tenant`, `credential`, `upload`
 //! and `asset`, as far as they are known. The span has the same ids, so that every line that is written on the way names them.
@@ -21,6 +21,7 @@ use tracing::field::Empty;
 
 use super::context::peer_ip;
 use crate::engine::RequestLogIds;
+use crate::traces;
 
 /// Fields of the access line, gathered while the request is handled.
 pub(super) struct AccessLine {
@@ -30,6 +31,7 @@ pub(super) struct AccessLine {
     pub(super) span: Span,
     pub(super) ids: Arc<RequestLogIds>,
     request_id: String,
+    trace_id: Option<String>,
     client: Option<String>,
     bytes_in: Arc<AtomicU64>,
 }
@@ -49,10 +51,15 @@ impl AccessLine {
             credential = Empty,
             upload = Empty,
             asset = Empty,
+            otel.name = Empty,
+            otel.kind = Empty,
         );
+        traces::describe_span(&span, &format!("{method} {}", route.as_deref().unwrap_or("-")), "server");
+        traces::adopt_headers(&span, request.headers());
+        let trace_id = traces::trace_id_of(&span, request.headers());
         let ids = Arc::new(RequestLogIds::for_span(span.clone()));
         let (started, bytes_in) = (Instant::now(), Arc::default());
-        Self { method, route, started, span, ids, request_id: request_id.to_owned(), client, bytes_in }
+        Self { method, route, started, span, ids, request_id: request_id.to_owned(), trace_id, client, bytes_in }
     }
 
     /// The request, with the bytes of its body counted as they are read.
@@ -72,6 +79,7 @@ impl AccessLine {
         tracing::info!(
             target: "gantry::access",
             request_id = self.request_id,
+            trace_id = self.trace_id,
             method = %self.method,
             route = self.route.as_deref().unwrap_or("-"),
             status = response.status().as_u16(),

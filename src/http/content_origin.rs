@@ -77,7 +77,8 @@ fn effective_port(origin: &str, authority: &Authority) -> u16 {
     authority.port_u16().unwrap_or(if origin.starts_with("https:") { 443 } else { 80 })
 }
 
-fn serves_bytes(path: &str) -> bool {
+/// True for paths under which files are delivered, and for the health check.
+pub(super) fn serves_bytes(path: &str) -> bool {
     let content = |rest: &str| rest.split_once('/').is_some_and(|(_, last)| last == "content");
     path.starts_with("/d/") || path == "/livez" || path.strip_prefix("/v1/assets/").is_some_and(content)
 }

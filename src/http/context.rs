@@ -17,12 +17,14 @@ use tracing::Instrument as _;
 
 use super::AppState;
 use super::access_line::AccessLine;
+use super::content_origin::serves_bytes;
 use super::forwarded::TrustedForwarding;
-use super::ops::NodeMetrics;
 use super::problem::{self, ProblemDetails};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
 use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
+use crate::metrics;
+use crate::metrics::timing::RequestTiming;
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 
@@ -45,7 +47,6 @@ pub(super) fn with_request_layer(routes: Router, around: RequestLayerState) -> R
 /// State of the layer around every route.
 #[derive(Clone)]
 pub(super) struct RequestLayerState {
-    pub(super) metrics: Arc<NodeMetrics>,
     pub(super) forwarding: TrustedForwarding,
 }
 
@@ -67,7 +68,11 @@ async fn run_request(State(around): State<RequestLayerState>, mut request: Reque
     let credential = request.headers().contains_key(header::AUTHORIZATION);
     let here = build_request_context(&request, &id, Arc::clone(&line.ids));
     let allowance = Arc::clone(&here.rate_limit);
-    let mut response = here.run_within(next.run(line.count_body(request)).instrument(line.span.clone())).await;
+    let (timing, in_flight) = (RequestTiming::default(), metrics::http().enter_request());
+    let shown = shows_timing(&request);
+    let work = next.run(line.count_body(request)).instrument(line.span.clone());
+    let mut response = timing.clone().run_within(here.run_within(work)).await;
+    drop(in_flight);
     if let Some(allowance) = allowance.get() {
         set_rate_limit_headers(response.headers_mut(), allowance);
     }
@@ -82,10 +87,26 @@ async fn run_request(State(around): State<RequestLayerState>, mut request: Reque
     // Browsers must not guess the type of any answer, least of all of users' files.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
-    let status = response.status().as_u16();
-    around.metrics.record_request(&line.method, line.route.as_deref(), status, line.started.elapsed());
+    let (status, took) = (response.status().as_u16(), line.started.elapsed());
+    // The times of a refusal tell which look-ups it caused, and so whether another tenant has an id.
+    if shown && response.status().is_success() && line.ids.credential.get().is_some() {
+        set_server_timing(response.headers_mut(), &timing.header_value(took));
+    }
+    metrics::http().record_request(line.method.as_str(), line.route.as_deref(), status, took);
     line.write(&response);
     response
+}
+
+/// True for requests to the API; false for content.
+fn shows_timing(request: &Request) -> bool {
+    !serves_bytes(request.uri().path())
+}
+
+/// `Server-Timing` (<https://www.w3.org/TR/server-timing/>), in milliseconds.
+fn set_server_timing(headers: &mut HeaderMap, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert("server-timing", value);
+    }
 }
 
 fn build_request_context(request: &Request, id: &str, log_ids: Arc<RequestLogIds>) -> RequestContext {

@@ -47,6 +47,8 @@ pub(super) async fn apply_cors(site: &AppState, request: Request, next: Next) ->
     };
     vary_by_origin(&mut response);
     let headers = response.headers_mut();
+    // The page may read the answer, and so its times (Resource Timing, W3C).
+    headers.insert("timing-allow-origin", origin.clone());
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);

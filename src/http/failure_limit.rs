@@ -20,7 +20,9 @@ use moka::sync::Cache;
 use super::connection_limit::address_group;
 use super::context::peer_ip;
 use super::problem::ProblemDetails;
-use crate::engine::Error;
+use crate::engine::{Error, PresentedCredential, RequestContext};
+use crate::metrics;
+use crate::metrics::{AuthFailure, RateLimitScope};
 
 /// Maximum number of addresses that are counted.
 const MAX_TRACKED_ADDRESSES: u64 = 10_000;
@@ -71,6 +73,9 @@ impl FailureLimit {
 
     /// The answer, or 429 in its place if its failure exceeds the limit.
     pub(super) fn limit_failure(&self, attempt: &AccessAttempt, response: Response) -> Response {
+        if response.status() == StatusCode::UNAUTHORIZED {
+            metrics::http().record_auth_failure(auth_failure(RequestContext::presented_credential()));
+        }
         let (Some(per_minute), Some(address)) = (self.per_minute, attempt.address) else { return response };
         if !attempt.is_failure(response.status()) {
             return response;
@@ -79,6 +84,7 @@ impl FailureLimit {
         match self.addresses.get_with(address, limiter).check() {
             Ok(()) => response,
             Err(not_yet) => {
+                metrics::http().record_rate_limited(RateLimitScope::Address);
                 let after = not_yet.wait_time_from(DefaultClock::default().now());
                 let mut refused = ProblemDetails::from(Error::RateLimited { after }).into_response();
                 // Pages of allowed origins may read the 429 as well.
@@ -90,6 +96,16 @@ impl FailureLimit {
                 refused
             }
         }
+    }
+}
+
+fn auth_failure(presented: PresentedCredential) -> AuthFailure {
+    match presented {
+        PresentedCredential::Nothing => AuthFailure::Missing,
+        PresentedCredential::Unreadable => AuthFailure::Unreadable,
+        PresentedCredential::Key => AuthFailure::Key,
+        PresentedCredential::Grant => AuthFailure::Grant,
+        PresentedCredential::Token => AuthFailure::Token,
     }
 }
 

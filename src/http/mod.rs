@@ -75,7 +75,7 @@ pub struct AppStateInner {
     /// Reverse proxies that are trusted to name the client's address.
     forwarding: forwarded::TrustedForwarding,
     readiness: Arc<ops::ReadinessProbe>,
-    metrics: Arc<ops::NodeMetrics>,
+    metrics_source: Arc<ops::MetricsSource>,
     failure_limit: Arc<failure_limit::FailureLimit>,
     /// Settings by name, without secrets.
     settings: Arc<BTreeMap<String, String>>,
@@ -107,7 +107,7 @@ impl AppState {
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
             forwarding: forwarded::TrustedForwarding::default(),
-            metrics: Arc::default(),
+            metrics_source: Arc::default(),
             settings: Arc::default(),
             failure_limit: Arc::new(failure_limit::FailureLimit::new(0)),
             json_budget: json_body::JsonBudget::new(json_body::DEFAULT_BUDGET_BYTES),
@@ -164,7 +164,7 @@ pub fn router(site: AppState) -> Router {
     let routes = routes.fallback(problem::route_not_found).method_not_allowed_fallback(problem::method_not_allowed);
     let routes =
         routes.layer(caching::compression_layer()).layer(from_fn_with_state(site.clone(), apply_request_policies));
-    let around = context::RequestLayerState { metrics: Arc::clone(&site.metrics), forwarding: site.forwarding.clone() };
+    let around = context::RequestLayerState { forwarding: site.forwarding.clone() };
     context::with_request_layer(routes.with_state(site), around)
 }
 

@@ -49,7 +49,8 @@ use generation::CacheGenerations;
 use notify::Notifier;
 pub use open::OpenError;
 pub use operations::{
-    AssetTotal, FailureGroup, FailureSource, OperationStore, UploadCount, UploadEntry, UploadPage, UploadQuery,
+    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, UploadCount, UploadEntry, UploadPage,
+    UploadQuery,
 };
 use reserve::DiskReserve;
 pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};

@@ -102,6 +102,17 @@ pub struct FailureGroup {
     pub sample: Option<(TenantId, AssetId)>,
 }
 
+/// Numbers for metrics, of all tenants.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BacklogGauges {
+    /// Largest share of a quota that a tenant uses; 1 is all of it.
+    pub quota_ratio: f64,
+    /// Dead deliveries to webhooks, counted up to a bound.
+    pub dead_deliveries: u64,
+    /// Creation of the oldest delivery that is not made yet.
+    pub oldest_delivery: Option<Timestamp>,
+}
+
 /// Reads rows for operators.
 #[async_trait]
 pub trait OperationStore: Send + Sync {
@@ -134,6 +145,8 @@ pub trait OperationStore: Send + Sync {
     async fn forget_node(&self, id: uuid::Uuid) -> Result<()>;
     /// The processes that were seen after this time, by name.
     async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<Node>>;
+    /// Numbers for metrics; at most `most` dead deliveries are counted.
+    async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges>;
     /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries.
     async fn list_failures(&self) -> Result<Vec<FailureGroup>>;
 }

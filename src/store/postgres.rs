@@ -14,8 +14,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
-use crate::domain::clock::{OsEntropy, Timestamp, micros};
+use crate::domain::clock::{Clock as _, OsEntropy, SystemClock, Timestamp, micros};
 use crate::domain::reason::{FailureCause, chain, plain_words};
+use crate::metrics;
+use crate::metrics::ClockSource;
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -40,7 +42,7 @@ const CLAIM: &str = "\
     UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3,
         lost_claimed_at = claimed_at, lost_claimed_by = claimed_by, claimed_at = $2, claimed_by = $6 FROM due
     WHERE id = due_id
-    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
+    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent";
 
 /// Name as lists are ordered by it: compared byte by byte, whatever the locale.
 const NAME_KEY: &str = "name COLLATE \"C\"";
@@ -72,6 +74,11 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
         "XX001" | "XX002" => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
     }
+}
+
+/// Class of a SQLSTATE: its first two characters.
+fn class_of(code: &str) -> &str {
+    code.get(..2).unwrap_or("other")
 }
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -222,7 +229,13 @@ async fn server_clock(pool: &PgPool) -> Result<StoreClock> {
 }
 
 async fn reading(pool: &PgPool) -> Result<Timestamp> {
-    sqlx::query_scalar(NOW).fetch_one(pool).await.map(micros).map_err(unavailable)
+    let begun = SystemClock.now();
+    let reading = sqlx::query_scalar(NOW).fetch_one(pool).await.map(micros).map_err(unavailable)?;
+    // The server read its clock somewhere between; in the middle, as NTP assumes (RFC 5905 §8).
+    let middle = begun.as_microsecond().midpoint(SystemClock.now().as_microsecond());
+    let skew = reading.as_microsecond().saturating_sub(middle) as f64 / 1_000_000.0;
+    metrics::clocks().set_skew(ClockSource::Database, skew);
+    Ok(reading)
 }
 
 /// Notifies other nodes of events that this node has written.

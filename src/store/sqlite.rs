@@ -35,7 +35,7 @@ const CLAIM: &str = "\
     UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3,
         lost_claimed_at = claimed_at, lost_claimed_by = claimed_by, claimed_at = $2, claimed_by = $6 FROM due
     WHERE id = due_id
-    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
+    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent";
 
 /// Name as lists are ordered by it: compared byte by byte.
 const NAME_KEY: &str = "name";
@@ -66,6 +66,24 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
         FULL => Some(sql::DatabaseTrouble::Full),
         CORRUPT | NOT_A_DATABASE => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
+    }
+}
+
+/// Class of SQLSTATE with the meaning of a result code of SQLite.
+fn class_of(code: &str) -> &'static str {
+    match code.parse::<i32>().unwrap_or(0) & 0xff {
+        // SQLITE_BUSY, SQLITE_LOCKED
+        5 | 6 => "55",
+        // SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_CANTOPEN
+        9 => "57",
+        10 | 14 => "58",
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        11 | 26 => "XX",
+        // SQLITE_NOMEM, SQLITE_FULL
+        7 | 13 => "53",
+        // SQLITE_CONSTRAINT
+        19 => "23",
+        _ => "other",
     }
 }
 

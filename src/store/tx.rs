@@ -13,6 +13,7 @@ use crate::domain::ids::{AssetId, TenantId};
 use crate::domain::name::FileName;
 use crate::domain::quota::QuotaUsage;
 use crate::domain::upload::Upload;
+use crate::traces;
 
 /// Writes that are committed together, in the order in which they are carried out.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +67,8 @@ impl Tx {
     #[must_use]
     pub fn upload(self, upload: &mut Upload, kind: EventKind, name: &FileName) -> Self {
         let (tenant, asset, at, data) = (upload.tenant, upload.asset, upload.changed_at, of_upload(upload, name));
-        self.quietly(upload).with(RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data }))
+        let traceparent = traces::current_traceparent();
+        self.quietly(upload).with(RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data, traceparent }))
     }
 
     /// Adds a change to an upload that is no transition, without an event. Increments the revision of `upload`.
@@ -88,6 +90,17 @@ impl Tx {
             Write::Insert(row) => Some(row),
             Write::Change(_) | Write::Charge(_) => None,
         })
+    }
+
+    /// Uploads that this transaction creates.
+    pub fn created_uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.new_rows().filter_map(|row| if let NewRow::Upload(upload) = row { Some(&**upload) } else { None })
+    }
+
+    /// Names of the actions that this transaction adds to the audit trail.
+    pub fn audited_actions(&self) -> impl Iterator<Item = &str> {
+        self.new_rows()
+            .filter_map(|row| if let NewRow::Audit(entry) = row { Some(entry.action.as_str()) } else { None })
     }
 
     /// Events that this transaction adds to existing assets.
@@ -152,7 +165,8 @@ impl Tx {
 }
 
 fn event(asset: &Asset, kind: EventKind, at: Timestamp) -> NewEvent {
-    NewEvent { tenant: asset.tenant, asset: asset.id, kind, at, data: of_asset(asset, kind) }
+    let (data, traceparent) = (of_asset(asset, kind), traces::current_traceparent());
+    NewEvent { tenant: asset.tenant, asset: asset.id, kind, at, data, traceparent }
 }
 
 /// The file's current name, which every event carries.

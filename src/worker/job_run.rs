@@ -1,6 +1,9 @@
 //! Runs a job from its claim to its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::JobWorker;
 use super::processors::StepError;
@@ -9,6 +12,9 @@ use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, JobSubject, TryCount};
 use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
+use crate::metrics;
+use crate::metrics::AttemptOutcome;
+use crate::traces;
 
 /// Maximum pause before a job whose dependency was unavailable is tried again.
 const MAX_UNAVAILABLE_PAUSE: Duration = Duration::from_secs(60);
@@ -27,6 +33,20 @@ pub(super) enum JobOutcome {
     LeaseLost,
     /// The object store has lost the asset's bytes; the try counts.
     BytesMissing(FailureCause),
+}
+
+impl JobOutcome {
+    /// The outcome for metrics; `None` for a lost lease, which is counted however it shows.
+    fn attempt_outcome(&self) -> Option<AttemptOutcome> {
+        match self {
+            Self::Done(_) => Some(AttemptOutcome::Done),
+            Self::Deferred(_) => Some(AttemptOutcome::Deferred),
+            Self::Unavailable(_) => Some(AttemptOutcome::Unavailable),
+            Self::Failed(_) => Some(AttemptOutcome::Failed),
+            Self::BytesMissing(_) => Some(AttemptOutcome::BytesMissing),
+            Self::LeaseLost => None,
+        }
+    }
 }
 
 impl From<Error> for JobOutcome {
@@ -48,8 +68,24 @@ impl From<StepError> for JobOutcome {
 
 impl JobWorker {
     /// Runs a job for as long as its lease can be renewed.
-    #[tracing::instrument(name = "job", skip_all, fields(job = %job.id, kind = job.work.kind().name(), subject = %job.work.subject(), attempt = job.attempt))]
     pub(super) async fn run_with_lease(&self, job: Job) {
+        let kind = job.work.kind().name();
+        let span = tracing::info_span!(
+            "job",
+            job = %job.id,
+            kind,
+            subject = %job.work.subject(),
+            attempt = job.attempt,
+            otel.name = Empty,
+            otel.kind = Empty,
+        );
+        traces::describe_span(&span, &format!("job {kind}"), "consumer");
+        traces::adopt_traceparent(&span, job.traceparent.as_deref());
+        self.run_claimed(job).instrument(span).await;
+    }
+
+    async fn run_claimed(&self, job: Job) {
+        let started = Instant::now();
         let kept = tokio::select! {
             kept = self.run_job(&job) => kept,
             () = self.renew_lease(&job) => false,
@@ -57,6 +93,7 @@ impl JobWorker {
         if kept {
             return;
         }
+        metrics::jobs().record_attempt(job.work.kind(), AttemptOutcome::LeaseLost, started.elapsed());
         tracing::warn!(job = %job.id, "the lease was lost: another worker has the job, or it was cancelled");
         if let Err(error) = self.engine.processing().remove_withdrawn(&job).await {
             tracing::warn!(job = %job.id, error = %chain(&error), "derivatives may be left behind; the orphan search finds them");
@@ -65,7 +102,7 @@ impl JobWorker {
 
     /// Runs a job and records its outcome. `false`: this worker no longer held the job at its end.
     async fn run_job(&self, job: &Job) -> bool {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         // Tries are counted at the claim: a job that crashed its worker every time has used them up without ever
         // failing.
         let end = if job.is_poison() && !matches!(job.work, JobSubject::Chore(_)) {
@@ -73,6 +110,9 @@ impl JobWorker {
         } else {
             self.execute_job(job).await
         };
+        if let Some(outcome) = end.attempt_outcome() {
+            metrics::jobs().record_attempt(job.work.kind(), outcome, started.elapsed());
+        }
         let (kind, millis) = (job.work.kind().name(), u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         match end {
             JobOutcome::Done(what) | JobOutcome::Deferred(what) if matches!(job.work, JobSubject::Chore(_)) => {

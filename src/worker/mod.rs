@@ -232,6 +232,7 @@ impl JobWorker {
             priority: Priority::Normal,
             // Run at once what a stopped cluster has missed; only the orphan search keeps its schedule.
             run_at: if chore == Chore::Orphans { timetable.orphans.next_after(now) } else { now },
+            traceparent: None,
         };
         if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
             tracing::warn!(error = %chain(&error), "chores could not be written down; another node or the next start will");

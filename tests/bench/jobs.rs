@@ -98,6 +98,7 @@ fn new_job(store: &dyn Store) -> NewJob {
         tenant: TENANT,
         priority: Priority::Normal,
         run_at: now,
+        traceparent: None,
     }
 }
 

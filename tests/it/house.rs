@@ -23,6 +23,20 @@ const ENGINE_ITEMS: [&str; 6] = ["Error", "Result", "EnginePorts", "IdempotencyK
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
+    ("log_level", &[], &[]),
+    (
+        "traces",
+        &["traces"],
+        &[
+            "reqwest",
+            "opentelemetry",
+            "opentelemetry_http",
+            "opentelemetry_otlp",
+            "opentelemetry_sdk",
+            "tracing_opentelemetry",
+        ],
+    ),
+    ("metrics", &["domain", "metrics"], &["prometheus_client"]),
     ("sendfile", &["domain/clock"], &[]),
     ("backup", &["domain/clock", "crash", "backup"], &[]),
     ("backup/sqlite", &[], &["rusqlite"]),
@@ -50,7 +64,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "libc",
         ],
     ),
-    ("engine", &["domain", "store", "blob", "engine", "crash", "sendfile"], &[]),
+    ("engine", &["domain", "store", "blob", "engine", "crash", "sendfile", "log_level"], &[]),
     ("engine/audit", &["domain", "store", SHARED_ENGINE, "engine/audit"], &[]),
     ("engine/tenants", &["domain", "store", "crash", SHARED_ENGINE, "engine/audit", "engine/tenants"], &[]),
     ("engine/tenants/identity/issuers", &["domain", "store", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),
@@ -156,7 +170,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         ],
         &["config"],
     ),
-    ("cli", &["domain", "engine", "media", "config", "app", "client", "cli"], &["clap"]),
+    ("cli", &["domain", "engine", "media", "config", "app", "client", "cli", "log_level"], &["clap"]),
     (
         "app",
         &[
@@ -225,6 +239,12 @@ const OWNED: &[&str] = &[
     "aws_sdk_sqs",
     "jsonwebtoken",
     "pulldown_cmark",
+    "prometheus_client",
+    "opentelemetry",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "tracing_opentelemetry",
 ];
 /// Folders of `http` that speak a protocol each, and do not know each other.
 const PROTOCOLS: [&str; 13] = [
@@ -321,12 +341,15 @@ fn everyone_uses_only_whom_they_may() {
         let code: String =
             code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for used in named(name, &code) {
-            let may = allowed.iter().any(|module| {
-                within(&used, module)
-                    || within(module, &used) && used == *module
-                    || *module == SHARED_HTTP && is_shared_http(&used)
-                    || *module == SHARED_ENGINE && is_shared_engine(&used)
-            });
+            // Metrics and traces are process-wide, as tracing is: every part records, but the domain, which is pure.
+            let records = *part != "domain" && ["metrics", "traces"].iter().any(|wide| within(&used, wide));
+            let may = records
+                || allowed.iter().any(|module| {
+                    within(&used, module)
+                        || within(module, &used) && used == *module
+                        || *module == SHARED_HTTP && is_shared_http(&used)
+                        || *module == SHARED_ENGINE && is_shared_engine(&used)
+                });
             let adapter = ADAPTERS.iter().find(|adapter| within(&used, adapter) && !within(name, adapter));
             let across = adapter.is_some_and(|adapter| !part.starts_with(adapter.split('/').next().unwrap()));
             if !may || (across && !COMPOSERS.contains(part)) {

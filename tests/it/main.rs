@@ -30,6 +30,7 @@ mod lessons;
 mod limits;
 mod logs;
 mod media;
+mod metrics;
 mod names;
 mod naming;
 mod native;

@@ -19,6 +19,7 @@ use super::model::{ContentId, FileSegment, ObjectAddress, ObjectRow, SegmentMani
 use super::parts_in_flight::{PartInFlight, PartsInFlight};
 use super::pins::{ContentPin, ContentPins};
 use crate::domain::clock::{Clock, Entropy, random_hex};
+use crate::metrics;
 
 /// Lifetime of a cached read. Below [`EmbeddedSettings::trash_grace`](super::EmbeddedSettings::trash_grace), during
 /// which the files of a removed object still exist.
@@ -138,10 +139,12 @@ impl StoreCore {
     /// version: its replacement or removal goes unnoticed for [`READ_CACHE_TTL`].
     pub(super) async fn reopen(&self, at: ObjectAddress, etag: &str) -> Result<Option<FoundObject>> {
         let name = (at, etag.to_owned());
-        if let Some((content, size, manifest)) = self.read.get(&name)
-            && let Some(pin) = self.pins.pin(content)
-        {
-            return Ok(Some(FoundObject { size, manifest, pin }));
+        let cached = self.read.get(&name).and_then(|(content, size, manifest)| {
+            self.pins.pin(content).map(|pin| FoundObject { size, manifest, pin })
+        });
+        metrics::caches().record_lookup("stored_objects", cached.is_some());
+        if cached.is_some() {
+            return Ok(cached);
         }
         let Some((object, manifest, pin)) = self.open_same(name.0.clone(), etag).await? else { return Ok(None) };
         let (size, manifest) = (object.size, Arc::new(manifest));

@@ -23,6 +23,7 @@ use crate::domain::reason::FailureCause;
 mod adapter;
 mod errors;
 mod in_process;
+mod measure;
 mod outgoing;
 mod probe;
 
@@ -173,7 +174,8 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: O
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // A slow reader on our side is not a stalled store.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(measure::RequestMeter);
     config.set_endpoint_url(endpoint.map(ToOwned::to_owned));
     Client::from_conf(config.build())
 }

@@ -213,7 +213,8 @@ impl Delivery {
     #[must_use]
     pub fn test(id: DeliveryId, to: (WebhookId, TenantId), now: Timestamp) -> Self {
         let (asset, kind) = (AssetId(uuid::Uuid::nil()), TEST_KIND.to_owned());
-        Self::new(id, to, FeedEvent { id: 0, event: Event { asset, seq: 0, kind, at: now, data: Map::new() } }, now)
+        let event = Event { asset, seq: 0, kind, at: now, data: Map::new() };
+        Self::new(id, to, FeedEvent { id: 0, event, traceparent: None }, now)
     }
 
     /// True for a test message, which is sent once, even if the endpoint is disabled.
@@ -313,7 +314,7 @@ mod tests {
             data: Map::new(),
         };
         let to = (WebhookId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(1)));
-        Delivery::new(DeliveryId(Uuid::from_u128(2)), to, FeedEvent { id: 9, event }, micros(0))
+        Delivery::new(DeliveryId(Uuid::from_u128(2)), to, FeedEvent { id: 9, event, traceparent: None }, micros(0))
     }
 
     fn status(status: u16) -> ReceiverAnswer {

@@ -3,6 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 
+use super::lease::lost_lease_error;
 use super::paced_body::PacedBody;
 use super::store_put::PayloadSource;
 use super::writer::AppendWriter;
@@ -59,7 +60,7 @@ impl AppendWriter {
         let proof = &StoredObjectVersion { etag, version };
         let completed = engine.rows.retry_with_upload(self.upload.clone(), |current| async move {
             if !current.is_held_by(fence) {
-                return Err(Error::Locked.into());
+                return Err(lost_lease_error().into());
             }
             let asset = engine.rows.load_asset_of(&current).await?;
             let held = engine.start_single_put_completion(current, source, &asset.name)?;

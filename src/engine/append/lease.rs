@@ -24,6 +24,7 @@ use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{Error, Result};
+use crate::metrics;
 use crate::store::Tx;
 
 /// Validity of a lease without renewal.
@@ -130,6 +131,7 @@ impl AppendEngine {
         mut prepare: impl FnMut(&mut Upload) -> Result<()> + Send,
     ) -> Result<Upload> {
         let deadline = Instant::now() + MAX_LEASE_WAIT;
+        let mut met_holder = false;
         loop {
             let now = self.store.now();
             let mut taken = match upload.clone().take_lease(LEASE_DURATION, now) {
@@ -137,13 +139,20 @@ impl AppendEngine {
                 Err(NoLease::Refused(refused)) => return check_open_for_bytes(&upload, now).and(Err(refused.into())),
                 Err(NoLease::Held(_)) if Instant::now() >= deadline => return Err(Error::Locked),
                 Err(NoLease::Held(_)) => {
+                    if !std::mem::replace(&mut met_holder, true) {
+                        metrics::leases().record_lease_conflict();
+                    }
                     upload = self.request_lease(upload).await?;
                     continue;
                 }
             };
             taken.last_activity_at = now;
             prepare(&mut taken)?;
+            let left_behind = upload.ledger().is_some_and(|ledger| ledger.lease.is_some());
             if self.rows.commit_if_unchanged(Tx::new().quietly(&mut taken)).await? {
+                if met_holder || left_behind {
+                    metrics::leases().record_takeover();
+                }
                 return Ok(taken);
             }
             upload = self.rows.reload_upload(upload.id).await?;
@@ -227,6 +236,12 @@ pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendL
         (offset, tail, next_part, fence, store_id, length, lease.is_some())
     };
     row.map(essence) == wanted.map(essence)
+}
+
+/// Error for a write whose writer has lost the lease, by its fence; counted.
+pub(super) fn lost_lease_error() -> Error {
+    metrics::leases().record_stale_fence();
+    Error::Locked
 }
 
 pub(super) fn no_ledger_error() -> Error {

@@ -55,6 +55,8 @@ use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{EnginePorts, Error, Result};
+use crate::metrics;
+use crate::metrics::timing::RequestTiming;
 use crate::store::Store;
 
 pub use concat::ConcatenateUploads;
@@ -153,7 +155,7 @@ impl AppendEngine {
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
-        let work = self.tasks.spawn(
+        let work = self.tasks.spawn(RequestTiming::in_current(
             async move {
                 let ends = wish.end_of_body;
                 let outcome = engine.lease_and_append(upload, wish).await;
@@ -165,7 +167,7 @@ impl AppendEngine {
                 }
             }
             .in_current_span(),
-        );
+        ));
         work.await.map_err(Error::internal)?
     }
 
@@ -191,6 +193,9 @@ impl AppendEngine {
     pub async fn wait_for_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
+        if upload.state == UploadState::Open && upload.ledger().is_some_and(|ledger| ledger.offset > 0) {
+            metrics::uploads().record_resumed();
+        }
         self.wait_for_writer(upload).await
     }
 

@@ -9,6 +9,7 @@ use super::{BodyFrame, EndOfBody};
 use crate::crash;
 use crate::domain::append::ConcatRole;
 use crate::engine::{Error, Result};
+use crate::metrics;
 
 /// Reason why no more bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(super) async fn receive_bytes(
         };
         match next {
             BodyEvent::Frame(BodyFrame::Bytes(bytes)) => {
+                metrics::uploads().record_received(bytes.len() as u64);
                 sum.update(&bytes);
                 match writer.accept_bytes(bytes).await {
                     Err(Error::TooLarge { .. }) => return Ok(StopReason::Excess),

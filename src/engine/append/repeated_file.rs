@@ -17,6 +17,7 @@ use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
+use crate::metrics;
 
 const DIFFERENT_FILE_ERROR: Error = Error::Taken("a different file was uploaded here before");
 
@@ -103,6 +104,8 @@ impl AppendEngine {
             match body.next().await {
                 BodyEvent::Frame(BodyFrame::Bytes(bytes)) => {
                     got += bytes.len() as u64;
+                    metrics::uploads().record_received(bytes.len() as u64);
+                    metrics::uploads().record_resent(bytes.len() as u64);
                     hasher.update(&bytes);
                 }
                 BodyEvent::Frame(BodyFrame::Checksum(_)) | BodyEvent::Idle => {}

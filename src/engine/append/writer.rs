@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, no_ledger_error};
+use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, lost_lease_error, no_ledger_error};
 use super::memory::AppendBuffer;
 use super::{AppendEngine, store_put};
 use crate::blob::BlobKey;
@@ -370,7 +370,7 @@ impl AppendWriter {
             }
             if !current.is_held_by(self.fence) {
                 self.upload = current;
-                return Err(Error::Locked);
+                return Err(lost_lease_error());
             }
         }
         Err(StoreError::Conflict.into())

@@ -11,6 +11,7 @@ use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobSubject, NewJob, Priority};
 use crate::engine::Result;
 use crate::store::{RowChange, Tx};
+use crate::traces;
 
 /// A call of the purge hook.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ impl AssetEngine {
             tenant: asset.tenant,
             priority: Priority::High,
             run_at: self.store.now(),
+            traceparent: traces::current_traceparent(),
         }))
     }
 

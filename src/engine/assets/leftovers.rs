@@ -13,6 +13,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::Result;
 use crate::store::{NewRow, Tx};
+use crate::traces;
 
 impl AssetEngine {
     /// Removes the object of an asset that is no longer delivered. While its upload's URL is valid, the object may be
@@ -63,7 +64,8 @@ impl AssetEngine {
     /// Enqueues a job. `false` if such a job is pending already.
     pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
-        let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
+        let traceparent = traces::current_traceparent();
+        let job = NewJob { id, work, tenant: asset.tenant, priority, run_at, traceparent };
         self.rows.commit_if_unchanged(Tx::new().with(NewRow::Job(job))).await
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::engine) struct AssetCache(TtlCache<(AssetId, u64), Arc<Asset>>);
 
 impl Default for AssetCache {
     fn default() -> Self {
-        Self(TtlCache::new(MAX_CACHED_ASSETS, CACHED_ASSET_TTL))
+        Self(TtlCache::new(MAX_CACHED_ASSETS, CACHED_ASSET_TTL).with_name("assets"))
     }
 }
 

@@ -29,6 +29,8 @@ use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::{EnginePorts, Error, Result};
+use crate::metrics;
+use crate::metrics::AuthFailure;
 use crate::store::Store;
 
 mod archive;
@@ -198,6 +200,7 @@ impl DeliveryEngine {
             None => None,
         };
         let Some(link) = link else {
+            metrics::http().record_auth_failure(AuthFailure::Link);
             self.audit.tell_of_wrong_credential(None, "link.refused", "link".to_owned());
             return Err(Error::NotFound);
         };

@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::Instrument as _;
@@ -18,7 +19,8 @@ use crate::domain::job::{JobSubject, Priority};
 use crate::domain::reason::{FailureCause, chain};
 use crate::engine::content_reader::lost;
 use crate::engine::{Error, Result};
-use crate::sendfile::FileSpans;
+use crate::metrics;
+use crate::sendfile::{FileSpan, FileSpans};
 
 impl DeliveryEngine {
     /// The bytes of stored content, for processing.
@@ -38,7 +40,7 @@ impl DeliveryEngine {
             DeliverySource::Object(key) => key,
             DeliverySource::Archive(archive) => {
                 self.rows.count_sent(range.end - range.start);
-                return Ok(self.read_archive(archive, range));
+                return Ok(self.read_archive(archive, range).inspect_ok(count_chunk).boxed());
             }
         };
         let length = range.end - range.start;
@@ -48,7 +50,7 @@ impl DeliveryEngine {
         self.rows.count_sent(length);
         let (engine, download) = (self.clone(), download.clone());
         let noted = move |error: &BlobError| engine.look_after(&download, &Error::from(error.clone()));
-        Ok(stream.inspect_err(noted).boxed())
+        Ok(stream.inspect_ok(count_chunk).inspect_err(noted).boxed())
     }
 
     /// The same bytes as spans of local files; `None` if there are no such files.
@@ -71,7 +73,8 @@ impl DeliveryEngine {
         }
         let (engine, download) = (self.clone(), download.clone());
         let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error.kind().into()));
-        Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
+        let count = |span: &FileSpan| metrics::downloads().record_bytes(span.len);
+        Ok(spans.map(|spans| spans.inspect_ok(count).inspect_err(noted).boxed()))
     }
 
     /// Enqueues a job that checks an asset whose bytes were missing in a read. The job's retries tell a store that was
@@ -98,6 +101,11 @@ impl DeliveryEngine {
             .in_current_span(),
         );
     }
+}
+
+/// Counts bytes on their way to a connection.
+fn count_chunk(chunk: &Bytes) {
+    metrics::downloads().record_bytes(chunk.len() as u64);
 }
 
 /// The same stream, once its first item has arrived: content that cannot be read at all gets an error status, instead

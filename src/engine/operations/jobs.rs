@@ -234,12 +234,6 @@ impl OperationEngine {
         })
     }
 
-    /// Numbers of jobs of all tenants, by kind and state; without tenant names.
-    #[tracing::instrument(skip_all)]
-    pub async fn count_all_jobs(&self) -> Result<Vec<JobCount>> {
-        Ok(self.store.list_job_counts(None).await?)
-    }
-
     /// The alarms that are raised now.
     #[tracing::instrument(skip_all)]
     pub async fn list_alarms(&self, actor: &Actor) -> Result<Vec<OperatorAlarm>> {

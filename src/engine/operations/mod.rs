@@ -4,6 +4,7 @@
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
+//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
 
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +15,8 @@ use crate::engine::Result;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
-use crate::engine::disk::DiskWatch;
 use crate::engine::content_reader::ContentReader;
+use crate::engine::disk::DiskWatch;
 use crate::engine::events::EventEngine;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
@@ -28,13 +29,15 @@ use crate::store::Store;
 mod alarms;
 mod health;
 mod jobs;
+mod log_filter;
 mod nodes;
 mod orphans;
 mod overview;
 mod release;
+mod snapshot;
 mod sweep;
-mod uploads;
 mod transfer;
+mod uploads;
 mod verify;
 
 pub use alarms::OperatorAlarm;

@@ -13,6 +13,8 @@ use crate::domain::asset::{Asset, AssetContent, AssetState, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::upload::Upload;
 use crate::engine::{Error, Result};
+use crate::metrics;
+use crate::metrics::OrphanClass;
 
 /// Kind of an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +198,10 @@ impl OperationEngine {
         report: &mut OrphanReport,
     ) -> Result<()> {
         found(&orphan);
+        metrics::care().record_orphan(match orphan.kind {
+            OrphanKind::Object => OrphanClass::Object,
+            OrphanKind::Multipart => OrphanClass::Multipart,
+        });
         report.orphans += 1;
         report.bytes += orphan.size;
         if !apply {
@@ -213,6 +219,7 @@ impl OperationEngine {
             }
         }
         report.removed += 1;
+        metrics::care().record_removed_orphan();
         Ok(())
     }
 }

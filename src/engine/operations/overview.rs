@@ -56,20 +56,23 @@ impl OperationEngine {
         let now = self.store.now();
         let idle_since = before(now, self.settings.stalled_after);
         let jobs = self.store.list_job_counts(None).await?;
-        let orphans = self.store.find_job(JobSubject::Chore(Chore::Orphans)).await?;
-        let orphaned_bytes = orphans.and_then(|chore| {
-            chore.job.progress.as_ref().and_then(|last| last.pointer("/report/bytes")).and_then(Value::as_u64)
-        });
         Ok(InstanceOverview {
             uploads: self.store.count_uploads(idle_since, MAX_COUNTED_UPLOADS).await?,
             assets: self.store.list_asset_totals().await?,
             jobs: jobs.into_iter().filter(|counted| !matches!(counted.kind, JobKind::Chore(_))).collect(),
             dead_deliveries: self.store.list_dead_deliveries(MAX_COUNTED_DELIVERIES).await?.len() as u64,
-            orphaned_bytes,
+            orphaned_bytes: self.last_orphaned_bytes().await?,
             disk: self.disk.measure(now),
             maintenance: self.store.list_maintenance_modes().await?,
             minutes: self.rows.minute_counts.last_hour(now),
         })
+    }
+
+    /// Bytes of orphaned objects that the last search found; `None` if there was none yet.
+    pub(super) async fn last_orphaned_bytes(&self) -> Result<Option<u64>> {
+        let chore = self.store.find_job(JobSubject::Chore(Chore::Orphans)).await?;
+        let report = chore.and_then(|chore| chore.job.progress);
+        Ok(report.as_ref().and_then(|last| last.pointer("/report/bytes")).and_then(Value::as_u64))
     }
 
     /// Failures of all tenants by their codes, the most frequent first.

@@ -20,7 +20,11 @@ use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, Store, StoreError, Tx, UploadNote};
 
+mod transitions;
 pub(super) mod update;
+
+pub(super) use transitions::ABORT_ACTION;
+use transitions::UploadTransitions;
 
 /// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
 /// refuses.
@@ -48,7 +52,7 @@ impl RowAccess {
         settings: Arc<EngineSettings>,
         audit: Arc<AuditTrail>,
     ) -> Self {
-        let upload_cache = TtlCache::new(MAX_CACHED_UPLOADS, UPLOAD_CACHE_TTL);
+        let upload_cache = TtlCache::new(MAX_CACHED_UPLOADS, UPLOAD_CACHE_TTL).with_name("uploads");
         let upload_notes = NoteQueue::new(Arc::clone(&store), merge_notes, RowChange::NoteUploads);
         let (asset_notify, minute_counts) = (AssetNotify::default(), MinuteCounts::default());
         Self { store, entropy, settings, audit, asset_notify, minute_counts, upload_cache, upload_notes }
@@ -63,12 +67,13 @@ impl RowAccess {
         &self.settings.upload_timeouts
     }
 
-    /// Commits, and counts what happened to assets. Replaces the cached copies of changed uploads, and wakes the tasks on
+    /// Commits, and counts what happened to uploads and assets. Replaces the cached copies of changed uploads, and wakes the tasks on
     /// this node that wait for changed assets.
     pub(super) async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
         let assets: Vec<AssetId> = tx.reported_assets().collect();
         let uploads: Vec<Arc<Upload>> = tx.changed_uploads().map(|upload| Arc::new(as_committed(upload))).collect();
         let happened: Vec<_> = tx.next_events().map(|event| (event.kind, event.size())).collect();
+        let transitions = UploadTransitions::of(&tx);
         // The age of a copy counts from here: a later change of another node is not in it.
         let begun_at = self.store.now();
         let outcome = self.store.commit(tx).await;
@@ -78,6 +83,7 @@ impl RowAccess {
         outcome?;
         assets.into_iter().for_each(|asset| self.asset_notify.notify(asset));
         self.count_events(&happened);
+        transitions.record();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use moka::future::Cache;
 
 use crate::domain::policy::NamePattern;
 use crate::engine::Result;
+use crate::metrics;
 
 /// Most cached patterns; further patterns are compiled at every use.
 const MAX_CACHED_PATTERNS: u64 = 256;
@@ -24,6 +25,7 @@ impl RegexCache {
 
     /// The compiled pattern, from the cache if possible.
     pub(in crate::engine) async fn get_or_compile(&self, pattern: &str) -> Result<Arc<NamePattern>> {
+        metrics::caches().record_lookup("name_patterns", self.0.contains_key(pattern));
         let compile = async { NamePattern::new(pattern).map(Arc::new) };
         let compiled = self.0.try_get_with_by_ref(pattern, compile).await;
         compiled.map_err(|objection| (*objection).clone().into())

@@ -25,6 +25,8 @@ use crate::domain::tenant::{RateLimit, Tenant};
 use crate::engine::request_context::{RateLimitStatus, RequestContext};
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
+use crate::metrics;
+use crate::metrics::RateLimitScope;
 use crate::store::Store;
 
 /// Longest time until a change counts on other nodes.
@@ -55,9 +57,9 @@ impl TenancyCache {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            tenants: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
-            policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
-            origins: TtlCache::new(1, TENANCY_CACHE_TTL),
+            tenants: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL).with_name("tenants"),
+            policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL).with_name("policies"),
+            origins: TtlCache::new(1, TENANCY_CACHE_TTL).with_name("policy_origins"),
             patterns: RegexCache::new(),
             maintenance: TtlCache::new(1, TENANCY_CACHE_TTL),
             full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
@@ -151,7 +153,10 @@ impl TenantEngine {
         let spent = self.tenancy.spend(tenant, rate).await;
         let (Ok(allowance) | Err(allowance)) = spent;
         let _ = RequestContext::current().rate_limit.set(allowance);
-        spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
+        spent.map(|_| ()).map_err(|none| {
+            metrics::http().record_rate_limited(RateLimitScope::Tenant);
+            Error::RateLimited { after: none.reset }
+        })
     }
 
     /// Checks that the tenant behind an admitted credential is still not suspended; counts nothing.

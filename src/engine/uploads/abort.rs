@@ -19,6 +19,7 @@ use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::engine::audit::AuditedAct;
+use crate::engine::rows::ABORT_ACTION;
 use crate::engine::rows::update::RowUpdate;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, Tx};
@@ -68,7 +69,7 @@ impl UploadEngine {
         let tx = Tx::new().upload(ended, kind, &name);
         let tx = match by {
             Some(actor) => {
-                let deed = AuditedAct::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
+                let deed = AuditedAct::new(ended.tenant, actor, ABORT_ACTION, format!("asset:{}", ended.asset));
                 tx.with(self.audit.audited(deed.after(json!({ "upload": ended.id }))))
             }
             None => tx,

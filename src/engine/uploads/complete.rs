@@ -16,6 +16,7 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::UploadEngine;
+use super::completion_doubt::CompletionDoubt;
 use super::part_check::{check_planned_parts, first_part_missing, is_list_complete};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
@@ -35,7 +36,10 @@ use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
+use crate::metrics::DoubtOutcome;
+use crate::metrics::timing::RequestTiming;
 use crate::store::{NewRow, StoreError, Tx};
+use crate::traces;
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_DOUBT_ATTEMPTS: u32 = 6;
@@ -99,7 +103,8 @@ impl UploadEngine {
     /// Runs [`Self::finish_upload`] in a task, so that a client that disconnects does not cancel it.
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
-        let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
+        let work = async move { engine.finish_upload(upload, wish).await }.in_current_span();
+        let work = tokio::spawn(RequestTiming::in_current(work));
         work.await.map_err(Error::internal)?
     }
 
@@ -247,20 +252,31 @@ impl UploadEngine {
     ) -> UpdateResult<Option<StoredObjectVersion>> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".into()))?;
         let mut why = FailureCause::from("nothing was tried");
+        let mut doubt = CompletionDoubt::default();
         for attempt in 1..=MAX_DOUBT_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
             match asked {
-                Ok((etag, version)) => return Ok(Some(StoredObjectVersion { etag, version })),
+                Ok((etag, version)) => {
+                    doubt.resolve(DoubtOutcome::Completed);
+                    return Ok(Some(StoredObjectVersion { etag, version }));
+                }
                 Err(error) => {
+                    doubt.raise();
                     tracing::warn!(upload = %upload.id, error = %chain(&error), "completion is in doubt, asking for the object");
                     why = FailureCause::of(error);
                 }
             }
             match self.blobs.head(&upload.key).await {
-                Ok(Some(facts)) if self.is_ours(upload, &facts) => return Ok(Some(facts.into())),
-                Ok(Some(_)) => return Ok(None),
+                Ok(Some(facts)) if self.is_ours(upload, &facts) => {
+                    doubt.resolve(DoubtOutcome::Completed);
+                    return Ok(Some(facts.into()));
+                }
+                Ok(Some(_)) => {
+                    doubt.resolve(DoubtOutcome::Failed);
+                    return Ok(None);
+                }
                 Ok(None) | Err(BlobError::Unavailable(_)) => {}
                 Err(other) => return Err(Error::from(other).into()),
             }
@@ -346,7 +362,8 @@ impl UploadEngine {
 
     fn processing_job(&self, asset: &Asset) -> NewJob {
         let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
-        NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
+        let (work, traceparent) = (JobSubject::Process(asset.id), traces::current_traceparent());
+        NewJob { id, work, tenant: asset.tenant, priority: Priority::Normal, run_at, traceparent }
     }
 
     /// Ends the upload as failed: the store's object provably differs from what was declared.

@@ -27,6 +27,7 @@ use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::rows::tenant_of;
 use crate::engine::rows::update::{UpdateError, UpdateResult, retry_on_conflict};
 use crate::engine::{Error, IdempotencyKey, Result};
+use crate::metrics;
 use crate::store::{StoreError, Tx};
 
 /// Route under which idempotency keys of creations are stored.
@@ -350,6 +351,7 @@ impl UploadEngine {
         }
         opened.upload = self.ensure_multipart(opened.upload, fresh).await?;
         if !fresh {
+            metrics::uploads().record_resumed();
             opened.received_parts = self.list_and_note_parts(&opened.upload).await?;
         }
         if opened.upload.ledger().is_some() {

@@ -25,6 +25,7 @@ mod admission;
 mod byte_limits;
 pub(super) mod complete;
 mod completed_check;
+mod completion_doubt;
 pub(super) mod create;
 pub(super) mod describe;
 mod limits;

@@ -13,6 +13,7 @@ use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::upload_target;
 use crate::engine::{Error, Result};
+use crate::metrics;
 
 /// A request for part URLs.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +102,7 @@ impl UploadEngine {
         may_ask(actor, Action::DriveUpload)?;
         let upload = self.rows.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
+        metrics::blobs().record_presign_refresh();
         self.sign_parts_of(&upload, wish.parts, wish.checksums).await
     }
 

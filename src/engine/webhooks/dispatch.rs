@@ -74,7 +74,8 @@ impl WebhookEngine {
             (false, true) => Priority::Low,
         };
         let (work, run_at) = (JobSubject::Deliver(delivery.id), self.store.now());
-        let job = NewJob { id: JobId(self.rows.new_id()), work, tenant: delivery.tenant, priority, run_at };
+        let (id, traceparent) = (JobId(self.rows.new_id()), delivery.event.traceparent.clone());
+        let job = NewJob { id, work, tenant: delivery.tenant, priority, run_at, traceparent };
         (delivery, job)
     }
 }

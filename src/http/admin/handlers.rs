@@ -10,10 +10,12 @@ use http::StatusCode;
 use super::job_view::{AssetJobsView, job_history_view};
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
 use super::view::{
-    self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, QueueListView, RetriedJobsView,
+    self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, LogLevelView, QueueListView,
+    RetriedJobsView,
 };
 use super::wire::{
-    self, ExtendUploadBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+    self, ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
+    RunChoreBody,
 };
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId, UploadId};
@@ -185,6 +187,23 @@ pub(super) async fn list_alarms(
     State(site): State<AppState>,
 ) -> AdminResult<Rendered<AlarmListView>> {
     Ok(Rendered(view::alarm_list_view(site.engine.operations().list_alarms(&actor).await?)))
+}
+
+pub(super) async fn get_log_level(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult<Rendered<LogLevelView>> {
+    Ok(Rendered(LogLevelView { filter: site.engine.operations().log_filter(&actor).await? }))
+}
+
+pub(super) async fn set_log_level(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    body: JsonBody<LogLevelBody>,
+) -> AdminResult<Rendered<LogLevelView>> {
+    let filter = body.value.filter;
+    site.engine.operations().set_log_filter(&actor, &filter).await?;
+    Ok(Rendered(LogLevelView { filter: filter.trim().to_owned() }))
 }
 
 pub(super) async fn release_asset(

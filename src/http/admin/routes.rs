@@ -7,10 +7,11 @@ use super::job_view::{AssetJobsView, JobHistoryView};
 use super::overview_view::{FailureListView, OverviewView};
 use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, ExtendedUploadView, HourlyStatsView, JobPageView,
-    QueueListView, ReprocessSummaryView, RetriedJobsView,
+    LogLevelView, QueueListView, ReprocessSummaryView, RetriedJobsView,
 };
 use super::wire::{
-    ExtendUploadBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
+    ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
+    RunChoreBody,
 };
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
@@ -105,6 +106,23 @@ pub(super) fn instance_routes() -> ApiRoutes {
         )
         .get("/v1/admin/alarms", handlers::list_alarms, describe_alarms())
         .merge(queue_routes())
+        .merge(log_level_routes())
+}
+
+fn log_level_routes() -> ApiRoutes {
+    let read = op("Which log lines this process writes").operation_id("getLogLevel").access(OPERATOR_ACCESS);
+    let change = op("Change which log lines this process writes")
+        .operation_id("setLogLevel")
+        .access(OPERATOR_ACCESS)
+        .description(
+            "Counts at once, on the node that answers, until the next change or the end of the process; `log.level` is \
+             what it starts with. The audit trail tells of it.",
+        )
+        .json_body::<LogLevelBody>(json!({ "filter": "info,gantry::engine=debug" }))
+        .json_response::<LogLevelView>(200);
+    ApiRoutes::for_tag("Administration")
+        .get("/v1/admin/log-level", handlers::get_log_level, read.json_response::<LogLevelView>(200))
+        .put("/v1/admin/log-level", handlers::set_log_level, change)
 }
 
 fn queue_routes() -> ApiRoutes {

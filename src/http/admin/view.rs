@@ -11,6 +11,14 @@ use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::engine::{JobQueues, OperatorAlarm, ReprocessSummary};
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogLevel")]
+pub(super) struct LogLevelView {
+    /// The filter that this process logs by.
+    #[schemars(example = &"info,gantry::engine=debug")]
+    pub(super) filter: String,
+}
+
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobPage")]
 pub(super) struct JobPageView<'a> {
     /// Jobs of the page.

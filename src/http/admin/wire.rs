@@ -34,6 +34,16 @@ pub(super) struct RunChoreBody {
     pub(super) dry_run: bool,
 }
 
+/// `PUT /v1/admin/log-level`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SetLogLevel")]
+pub(super) struct LogLevelBody {
+    /// Levels (error, warn, info, debug, trace), alone or for a target, separated by commas; the most specific counts.
+    #[schemars(length(min = 1, max = 1000))]
+    pub(super) filter: String,
+}
+
 /// `POST /v1/admin/assets/{id}/release`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

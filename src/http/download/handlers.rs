@@ -17,6 +17,7 @@ use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId, peer_ip};
 use crate::http::problem::ProblemDetails;
 use crate::http::query::{parse_parameter, query_pairs, unknown_parameter};
+use crate::metrics;
 
 /// Parameters of the query.
 #[derive(Default)]
@@ -131,22 +132,43 @@ async fn deliver_download(
 ) -> Result<Response, ProblemDetails> {
     let download = without_code(asked.headers, download);
     let verdict = evaluate_preconditions(asked.method, asked.headers, &representation_info(&download));
-    match &verdict {
-        PreconditionOutcome::NotModified => return Ok(stream::not_modified(&download)),
-        PreconditionOutcome::PreconditionFailed => {
-            return Err(ProblemDetails::new(
-                StatusCode::PRECONDITION_FAILED,
-                "precondition_failed",
-                "The file does not match the condition of the request.",
-            ));
-        }
-        PreconditionOutcome::RangeNotSatisfiable => return Ok(stream::unsatisfiable(&download)),
-        PreconditionOutcome::Whole | PreconditionOutcome::Ranges(_) => {}
+    let is_counted = asked.method == Method::GET;
+    if is_counted && matches!(verdict, PreconditionOutcome::Ranges(_)) {
+        metrics::downloads().record_range();
     }
-    let elsewhere = delegate_delivery(site, asked, &download, &verdict, mode).await?;
-    match elsewhere {
-        Some(response) => Ok(response),
-        None => stream::build_content_response(site, asked, download, verdict).await,
+    let (mode, answer) = answer_download(site, asked, download, verdict, mode).await;
+    if is_counted {
+        let status = answer.as_ref().map_or_else(|problem| problem.status, Response::status);
+        metrics::downloads().record_answer(mode.name(), status.as_u16());
+    }
+    answer
+}
+
+/// The answer, and the mode in which it delivers.
+async fn answer_download(
+    site: &AppState,
+    asked: &DownloadRequestHead<'_>,
+    download: OpenedDownload,
+    verdict: PreconditionOutcome,
+    mode: DeliveryMode,
+) -> (DeliveryMode, Result<Response, ProblemDetails>) {
+    let refused = match &verdict {
+        PreconditionOutcome::NotModified => Some(Ok(stream::not_modified(&download))),
+        PreconditionOutcome::PreconditionFailed => Some(Err(ProblemDetails::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            "The file does not match the condition of the request.",
+        ))),
+        PreconditionOutcome::RangeNotSatisfiable => Some(Ok(stream::unsatisfiable(&download))),
+        PreconditionOutcome::Whole | PreconditionOutcome::Ranges(_) => None,
+    };
+    if let Some(refused) = refused {
+        return (DeliveryMode::Stream, refused);
+    }
+    match delegate_delivery(site, asked, &download, &verdict, mode).await {
+        Ok(Some(response)) => (mode, Ok(response)),
+        Ok(None) => (DeliveryMode::Stream, stream::build_content_response(site, asked, download, verdict).await),
+        Err(problem) => (mode, Err(problem)),
     }
 }
 

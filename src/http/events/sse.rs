@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::subscriber::{EventSubscriber, HEARTBEAT_INTERVAL};
 use super::wire;
 use crate::engine::FeedFollower;
+use crate::metrics;
 
 /// Delay before a disconnected client reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
@@ -30,8 +31,8 @@ pub(super) fn sse_response(caller: EventSubscriber, follower: FeedFollower) -> R
 }
 
 fn sse_events(caller: EventSubscriber, follower: FeedFollower) -> impl Stream<Item = Result<Event, Infallible>> {
-    let state = (caller, follower, Instant::now() + HEARTBEAT_INTERVAL);
-    let batches = stream::unfold(state, |(caller, mut follower, mut look)| async move {
+    let state = (caller, follower, Instant::now() + HEARTBEAT_INTERVAL, metrics::http().enter_sse_client());
+    let batches = stream::unfold(state, |(caller, mut follower, mut look, counted)| async move {
         loop {
             tokio::select! {
                 () = caller.site.draining.cancelled() => return None,
@@ -44,7 +45,7 @@ fn sse_events(caller: EventSubscriber, follower: FeedFollower) -> impl Stream<It
                 events = follower.next_events() => {
                     // The client learns the reason when it reconnects.
                     let events = events.ok()?;
-                    return Some((events, (caller, follower, look)));
+                    return Some((events, (caller, follower, look, counted)));
                 }
             }
         }

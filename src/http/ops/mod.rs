@@ -18,7 +18,7 @@ use crate::engine::{DependencyHealth, Engine};
 mod metrics;
 mod view;
 
-pub(super) use metrics::NodeMetrics;
+pub(super) use metrics::MetricsSource;
 use view::ReadinessView;
 
 const HEALTH_TTL: Duration = Duration::from_secs(2);
@@ -51,11 +51,9 @@ pub(super) fn routes() -> ApiRoutes {
     let ready = ready.media_response(200, "text/plain", "It can.").json_response::<ReadinessView>(200);
     let ready =
         ready.media_response(503, "text/plain", "It cannot, or is about to end.").json_response::<ReadinessView>(503);
-    let metrics = op("What it does, in numbers").operation_id("getMetrics").media_response(
-        200,
-        "application/openmetrics-text",
-        "As Prometheus reads it.",
-    );
+    let metrics = op("What it does, in numbers").operation_id("getMetrics");
+    let metrics = metrics.media_response(200, "text/plain", "The classic text of Prometheus, version 0.0.4.");
+    let metrics = metrics.media_response(200, "application/openmetrics-text", "OpenMetrics 1.0, by Accept.");
     ApiRoutes::for_tag("Operations")
         .get(
             "/livez",

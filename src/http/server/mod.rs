@@ -38,6 +38,8 @@ use super::tls::{AcceptedStream, ReloadableCertificate};
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::domain::reason::chain;
 use crate::engine::BodyPaceLimits;
+use crate::metrics;
+use crate::metrics::RateLimitScope;
 use crate::sendfile::{SpanConnection, SpanOutlet};
 
 mod body_pace;
@@ -157,7 +159,11 @@ where
             () = shutdown.cancelled() => break,
         };
         let Some((stream, peer)) = accept_or_pause(accepted).await else { continue };
-        let Some(place) = places.try_acquire_slot(free, peer.ip()) else { continue };
+        let Some(place) = places.try_acquire_slot(free, peer.ip()) else {
+            metrics::http().record_rate_limited(RateLimitScope::Connections);
+            continue;
+        };
+        let place = (place, metrics::http().enter_connection());
         let (answer, tls, limits) = (answer.clone(), tls.clone(), limits.clone());
         let stop = shutdown.clone();
         connections.spawn(async move {

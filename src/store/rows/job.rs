@@ -20,6 +20,7 @@ pub(in crate::store) struct JobRow {
     attempt: i64,
     tries: i64,
     progress: Option<Json<Value>>,
+    traceparent: Option<String>,
 }
 
 fn kind(text: &str) -> CellDecode<JobKind> {
@@ -44,6 +45,7 @@ impl JobRow {
             attempt: count("attempt", self.attempt)?,
             tries: count("tries", self.tries)?,
             progress: self.progress.map(|progress| progress.0),
+            traceparent: self.traceparent,
         })
     }
 }

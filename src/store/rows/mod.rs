@@ -135,11 +135,12 @@ pub(super) struct FeedRow {
     pos: i64,
     #[sqlx(flatten)]
     event: EventRow,
+    traceparent: Option<String>,
 }
 
 impl From<FeedRow> for FeedEvent {
     fn from(row: FeedRow) -> Self {
-        Self { id: row.pos, event: row.event.into() }
+        Self { id: row.pos, event: row.event.into(), traceparent: row.traceparent }
     }
 }
 

@@ -99,7 +99,7 @@ impl DeliveryRow {
             id: DeliveryId(self.id),
             webhook: WebhookId(self.webhook_id),
             tenant: TenantId(self.tenant_id),
-            event: FeedEvent { id: self.place, event: self.event.into() },
+            event: FeedEvent { id: self.place, event: self.event.into(), traceparent: None },
             replay: self.replay != 0,
             state: parse("state", &self.state)?,
             tries: u32::try_from(self.tries).map_err(|_| bad("tries", self.tries))?,

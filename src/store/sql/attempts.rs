@@ -3,10 +3,8 @@
 
 use std::sync::LazyLock;
 
-use sqlx::Pool;
-
 use super::failure::{GroupFailure, undone};
-use super::{AttemptRow, Db, SqlConnection, at, decode, failed};
+use super::{AttemptRow, DbPool, SqlConnection, at, decode, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobSubject};
@@ -47,7 +45,7 @@ pub(super) async fn record(
 }
 
 /// Records the attempts before these claims that nobody ended.
-pub(super) async fn record_lost(pool: &Pool<Db>, claimed: &[Job], now: Timestamp) -> Result<()> {
+pub(super) async fn record_lost(pool: &DbPool, claimed: &[Job], now: Timestamp) -> Result<()> {
     let again = claimed.iter().filter(|job| job.attempt > 1 && !matches!(job.work, JobSubject::Chore(_)));
     for job in again {
         let query = sqlx::query(
@@ -63,7 +61,7 @@ pub(super) async fn record_lost(pool: &Pool<Db>, claimed: &[Job], now: Timestamp
 }
 
 /// Attempts of a job that have ended, in their order, at most `limit`, the last ones.
-pub(super) async fn list(pool: &Pool<Db>, job: JobId, limit: u32) -> Result<Vec<JobAttempt>> {
+pub(super) async fn list(pool: &DbPool, job: JobId, limit: u32) -> Result<Vec<JobAttempt>> {
     let query =
         sqlx::query_as::<_, AttemptRow>("SELECT * FROM job_attempt WHERE job_id = $1 ORDER BY attempt DESC LIMIT $2");
     let rows = query.bind(job.0).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)?;
@@ -74,7 +72,7 @@ pub(super) async fn list(pool: &Pool<Db>, job: JobId, limit: u32) -> Result<Vec<
 
 /// Attempts of all jobs about a subject that have ended, in the order in which they began, at most `limit`, the last
 /// ones.
-pub(super) async fn list_for_subject(pool: &Pool<Db>, subject: uuid::Uuid, limit: u32) -> Result<Vec<JobAttempt>> {
+pub(super) async fn list_for_subject(pool: &DbPool, subject: uuid::Uuid, limit: u32) -> Result<Vec<JobAttempt>> {
     let query = sqlx::query_as::<_, AttemptRow>(
         "SELECT * FROM job_attempt WHERE subject_id = $1 ORDER BY started_at DESC, attempt DESC LIMIT $2",
     );

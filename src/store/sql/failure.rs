@@ -2,6 +2,7 @@
 
 use super::integrity;
 use crate::domain::reason::FailureCause;
+use crate::metrics;
 use crate::store::StoreError;
 
 /// Reasons why a group was not committed.
@@ -27,8 +28,20 @@ pub(super) fn trouble(error: &sqlx::Error) -> Option<DatabaseTrouble> {
     super::trouble_of(&code)
 }
 
+/// Class of the SQLSTATE of an error; 08 for a connection that fails or does not come.
+fn sqlstate_class(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.code().map_or_else(String::new, |code| super::class_of(&code).to_owned()),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
+            "08".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
 /// Converts a driver's error to the port's error. A report of damage is counted and logged.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    metrics::database().record_error(&sqlstate_class(&error));
     match (trouble(&error), error) {
         (Some(DatabaseTrouble::Full), _) => StoreError::Full,
         (Some(DatabaseTrouble::Malformed), error) => {

@@ -14,10 +14,10 @@
 //! server, and its cursors are meaningless after a restore; numbers drawn inside the writer's transaction would
 //! serialise the writers of a tenant.
 
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{BEGIN, Db};
+use super::{BEGIN, Db, DbPool};
 use super::{FeedRow, SqlConnection, at, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{FeedEnds, FeedEvent};
@@ -40,13 +40,13 @@ const NUMBER: &str = "\
     RETURNING tenant_id, pos";
 
 /// True if an event has no position yet.
-pub(super) async fn is_pending(pool: &Pool<Db>) -> Result<bool> {
+pub(super) async fn is_pending(pool: &DbPool) -> Result<bool> {
     let query = sqlx::query_scalar::<_, i64>("SELECT seq FROM event WHERE pos IS NULL LIMIT 1");
     Ok(query.fetch_optional(pool).await.map_err(failed)?.is_some())
 }
 
 /// Numbers a batch of pending events. Returns how many.
-pub(super) async fn number(pool: &Pool<Db>) -> Result<u64> {
+pub(super) async fn number(pool: &DbPool) -> Result<u64> {
     let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
     let numbered = number_in(&mut tx).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
@@ -73,14 +73,14 @@ async fn number_in(conn: &mut SqlConnection) -> sqlx::Result<u64> {
 }
 
 pub(super) async fn page(
-    pool: &Pool<Db>,
+    pool: &DbPool,
     tenant: TenantId,
     asset: Option<AssetId>,
     after: i64,
     limit: u32,
 ) -> Result<Vec<FeedEvent>> {
     let mut builder =
-        QueryBuilder::<Db>::new("SELECT pos, asset_id, seq, kind, at, data FROM event WHERE tenant_id = ");
+        QueryBuilder::<Db>::new("SELECT pos, asset_id, seq, kind, at, data, traceparent FROM event WHERE tenant_id = ");
     builder.push_bind(tenant.0).push(" AND pos > ").push_bind(after);
     match asset {
         Some(asset) => builder.push(" AND asset_id = ").push_bind(asset.0).push(" ORDER BY seq LIMIT "),
@@ -91,7 +91,7 @@ pub(super) async fn page(
     Ok(rows.into_iter().map(FeedEvent::from).collect())
 }
 
-pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>> {
+pub(super) async fn ends(pool: &DbPool, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>> {
     let mut found = Vec::with_capacity(tenants.len());
     for group in tenants.chunks(1000) {
         let mut builder = QueryBuilder::<Db>::new("SELECT tenant_id, forgotten, last FROM feed WHERE tenant_id IN (");
@@ -109,7 +109,7 @@ pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(T
 
 /// For each feed, the last position among its first `limit` events that are older than `before` and that all active
 /// webhooks have passed. Feeds without such events are left out.
-pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
+pub(super) async fn due(pool: &DbPool, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
     const FEEDS: &str = "SELECT tenant_id, forgotten FROM feed WHERE last > forgotten AND $1 > \
         (SELECT at FROM event WHERE event.tenant_id = feed.tenant_id AND pos > forgotten ORDER BY pos LIMIT 1)";
     const BEGINNING: &str = "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 AND pos <= \
@@ -126,7 +126,7 @@ pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Resul
 }
 
 /// Deletes the events of feeds up to these positions. Returns how many.
-pub(super) async fn forget(pool: &Pool<Db>, feeds: Vec<(Uuid, i64)>) -> Result<u64> {
+pub(super) async fn forget(pool: &DbPool, feeds: Vec<(Uuid, i64)>) -> Result<u64> {
     // The newest event of an asset stays, because the next sequence number is computed from it.
     const REMOVE: &str = "DELETE FROM event WHERE tenant_id = $1 AND pos <= $2 \
         AND pos > (SELECT forgotten FROM feed WHERE feed.tenant_id = $1) \

@@ -10,12 +10,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Connection, Pool};
+use sqlx::Connection;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::failure::{GroupFailure, undone};
 use super::insert::RowBatch;
-use super::{BEGIN, Db, GROUP_EVERYTHING};
+use super::{BEGIN, DbPool, GROUP_EVERYTHING};
 use super::{SqlConnection, failed, tenancy, write};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{OsEntropy, Timestamp};
@@ -50,7 +50,7 @@ pub(super) struct GroupCommit {
 impl GroupCommit {
     /// Starts `count` lanes on connections of `pool`. The lanes end when this value is dropped. Changes of assets are
     /// counted in `turns`. Records of a transaction's own time take it from `clock`.
-    pub(super) fn start(pool: &Pool<Db>, count: usize, turns: &Arc<CacheGenerations>, clock: &StoreClock) -> Self {
+    pub(super) fn start(pool: &DbPool, count: usize, turns: &Arc<CacheGenerations>, clock: &StoreClock) -> Self {
         let (queue, incoming) = mpsc::channel(MAX_QUEUED_TX);
         let source = Arc::new(Mutex::new(CommitSource::new(incoming)));
         for _ in 0..count {
@@ -118,7 +118,7 @@ impl CommitSource {
     }
 }
 
-async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<CacheGenerations>, clock: StoreClock) {
+async fn lane(pool: DbPool, source: Arc<Mutex<CommitSource>>, turns: Arc<CacheGenerations>, clock: StoreClock) {
     loop {
         let group = source.lock().await.next_group().await;
         let Some(CommitGroup { waiting, _adder }) = group else { return };
@@ -133,7 +133,7 @@ async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<Cache
     }
 }
 
-async fn carry_out(pool: &Pool<Db>, txs: &[Tx], now: Timestamp) -> Vec<Result<()>> {
+async fn carry_out(pool: &DbPool, txs: &[Tx], now: Timestamp) -> Vec<Result<()>> {
     if let [only] = txs {
         return vec![alone(pool, only, now).await];
     }
@@ -150,7 +150,7 @@ async fn carry_out(pool: &Pool<Db>, txs: &[Tx], now: Timestamp) -> Vec<Result<()
     }
 }
 
-async fn alone(pool: &Pool<Db>, tx: &Tx, now: Timestamp) -> Result<()> {
+async fn alone(pool: &DbPool, tx: &Tx, now: Timestamp) -> Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -165,7 +165,7 @@ async fn alone(pool: &Pool<Db>, tx: &Tx, now: Timestamp) -> Result<()> {
 }
 
 /// Runs a single BEGIN … COMMIT. The connection returns to the pool only if it is certainly outside the transaction.
-async fn attempt(pool: &Pool<Db>, txs: &[&Tx], now: Timestamp) -> std::result::Result<(), GroupFailure> {
+async fn attempt(pool: &DbPool, txs: &[&Tx], now: Timestamp) -> std::result::Result<(), GroupFailure> {
     let mut conn = pool.acquire().await.map_err(undone)?;
     let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs, now)).await {
         Ok(outcome) => outcome,

@@ -86,7 +86,7 @@ fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
         .push_bind(upload.reserved.map(u64::cast_signed));
 }
 
-const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) ";
+const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data, traceparent) ";
 
 fn first_event(mut row: InsertTuple<'_>, event: &NewEvent) {
     row.push_bind(event.asset.0)
@@ -94,11 +94,12 @@ fn first_event(mut row: InsertTuple<'_>, event: &NewEvent) {
         .push_bind(event.tenant.0)
         .push_bind(event.kind.name())
         .push_bind(at(event.at))
-        .push_bind(data_cell(&event.data));
+        .push_bind(data_cell(&event.data))
+        .push_bind(event.traceparent.clone());
 }
 
 pub(super) const JOBS: &str = "INSERT INTO job \
-    (id, kind, tenant_id, subject_id, priority, state, run_at, attempt, tries, created_at) ";
+    (id, kind, tenant_id, subject_id, priority, state, run_at, attempt, tries, created_at, traceparent) ";
 
 pub(super) fn job(mut row: InsertTuple<'_>, job: &NewJob) {
     row.push_bind(job.id.0)
@@ -110,7 +111,8 @@ pub(super) fn job(mut row: InsertTuple<'_>, job: &NewJob) {
         .push_bind(at(job.run_at))
         .push_bind(0i64)
         .push_bind(0i64)
-        .push_bind(at(job.run_at));
+        .push_bind(at(job.run_at))
+        .push_bind(job.traceparent.clone());
 }
 
 const LINKS: &str = "INSERT INTO link (id, tenant_id, kind, subject_id, created_by, created_at, expires_at, \

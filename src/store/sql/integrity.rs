@@ -7,12 +7,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sqlx::Pool;
 use tokio::sync::Mutex;
 
 use super::failed;
 use super::failure::{DatabaseTrouble, trouble};
-use super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
+use super::{DbPool, INTEGRITY_CHECK, QUICK_CHECK};
 use crate::domain::reason::FailureCause;
 use crate::store::{Result, StoreError};
 
@@ -50,7 +49,7 @@ impl IntegrityCheck {
     }
 
     /// Checks the whole structure if a malformed page was reported since the last check, and waits for the result.
-    pub(super) async fn answer_reports(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
+    pub(super) async fn answer_reports(self: &Arc<Self>, pool: &DbPool) -> Result<()> {
         self.refuse_if_damaged()?;
         if REPORTS.load(Ordering::Acquire) == self.answered.load(Ordering::Acquire) {
             return Ok(());
@@ -59,18 +58,18 @@ impl IntegrityCheck {
     }
 
     /// Checks the structure of every page, but not the contents of indices. Takes time in proportion to the file size.
-    pub(super) async fn check_quickly(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
+    pub(super) async fn check_quickly(self: &Arc<Self>, pool: &DbPool) -> Result<()> {
         self.check(pool, QUICK_CHECK).await
     }
 
-    async fn check(self: &Arc<Self>, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {
+    async fn check(self: &Arc<Self>, pool: &DbPool, statement: Option<&'static str>) -> Result<()> {
         let (integrity, pool) = (Arc::clone(self), pool.clone());
         // In a separate task: the caller may time out before a large file is read.
         let checked = tokio::spawn(async move { integrity.run_check(&pool, statement).await });
         checked.await.map_err(|error| StoreError::Unavailable(FailureCause::of(error)))?
     }
 
-    async fn run_check(&self, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {
+    async fn run_check(&self, pool: &DbPool, statement: Option<&'static str>) -> Result<()> {
         let _turn = self.checking.lock().await;
         let reports = REPORTS.load(Ordering::Acquire);
         if let Some(damage) = find_damage(pool, statement).await? {
@@ -86,7 +85,7 @@ impl IntegrityCheck {
     }
 }
 
-async fn find_damage(pool: &Pool<Db>, statement: Option<&'static str>) -> Result<Option<String>> {
+async fn find_damage(pool: &DbPool, statement: Option<&'static str>) -> Result<Option<String>> {
     let Some(statement) = statement else { return Ok(None) };
     match sqlx::query_scalar::<_, String>(statement).fetch_all(pool).await {
         Ok(lines) if lines == ["ok"] => Ok(None),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
-use sqlx::{Pool, QueryBuilder};
 
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;
-use super::{CLAIM, Db, attempts};
+use super::{CLAIM, Db, DbPool, attempts};
 use super::{CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{JobId, TenantId};
@@ -18,7 +18,7 @@ use crate::store::{JobQuery, Result};
 
 /// Returns the kinds, out of `kinds`, that have a due job and are not paused. Costs an index lookup per kind and
 /// priority, however many jobs wait.
-pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
+pub(super) async fn due(pool: &DbPool, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
     if kinds.is_empty() {
         return Ok(Vec::new());
     }
@@ -35,7 +35,7 @@ pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> R
 }
 
 pub(super) async fn claim(
-    pool: &Pool<Db>,
+    pool: &DbPool,
     kind: JobKind,
     now: Timestamp,
     lease: Duration,
@@ -63,7 +63,7 @@ pub(super) async fn claim(
     Ok(claimed)
 }
 
-pub(super) async fn extend(pool: &Pool<Db>, job: &Job, now: Timestamp, lease: Duration) -> Result<bool> {
+pub(super) async fn extend(pool: &DbPool, job: &Job, now: Timestamp, lease: Duration) -> Result<bool> {
     let query = sqlx::query("UPDATE job SET run_at = $3 WHERE id = $1 AND attempt = $2 AND state = 'running'")
         .bind(job.id.0)
         .bind(i64::from(job.attempt))
@@ -72,7 +72,7 @@ pub(super) async fn extend(pool: &Pool<Db>, job: &Job, now: Timestamp, lease: Du
 }
 
 /// Saves a job's progress; `false`: the lease is lost.
-pub(super) async fn keep(pool: &Pool<Db>, job: &Job) -> Result<bool> {
+pub(super) async fn keep(pool: &DbPool, job: &Job) -> Result<bool> {
     let query = sqlx::query("UPDATE job SET progress = $3 WHERE id = $1 AND attempt = $2 AND state = 'running'")
         .bind(job.id.0)
         .bind(i64::from(job.attempt))
@@ -157,7 +157,7 @@ pub(super) async fn retry(
 }
 
 /// Inserts each job unless a job of its kind already exists for its subject and is not dead.
-pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
+pub(super) async fn seed(pool: &DbPool, jobs: &[NewJob]) -> Result<()> {
     let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
     builder.push_values(jobs, insert::job);
     builder.push(" ON CONFLICT DO NOTHING");
@@ -205,15 +205,15 @@ pub(super) async fn pause(
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn list_paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
+pub(super) async fn list_paused(pool: &DbPool) -> Result<Vec<JobKind>> {
     let query = sqlx::query_scalar::<_, String>("SELECT kind FROM paused ORDER BY kind");
     let names = query.fetch_all(pool).await.map_err(failed)?;
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEntry>> {
+pub(super) async fn page(pool: &DbPool, query: &JobQuery) -> Result<Vec<JobEntry>> {
     let mut builder = QueryBuilder::<Db>::new(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
          claimed_at, claimed_by FROM job WHERE tenant_id ",
     );
     match query.tenant {
@@ -233,9 +233,9 @@ pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEnt
     decode(builder.build_query_as::<EntryRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn find_unfinished(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
+pub(super) async fn find_unfinished(pool: &DbPool, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
     let query = sqlx::query_as::<_, EntryRow>(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
          claimed_at, claimed_by FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
     );
     let row = query.bind(subject).bind(kind.name()).fetch_optional(pool).await.map_err(failed)?;
@@ -243,7 +243,7 @@ pub(super) async fn find_unfinished(pool: &Pool<Db>, kind: JobKind, subject: uui
 }
 
 /// Number of jobs that wait or run, and of dead jobs. Chores, which have no tenant, are not counted.
-pub(super) async fn count(pool: &Pool<Db>) -> Result<(u64, u64)> {
+pub(super) async fn count(pool: &DbPool) -> Result<(u64, u64)> {
     let query = sqlx::query_as::<_, (i64, i64)>(
         "SELECT coalesce(sum(CASE WHEN state = 'dead' THEN 0 ELSE 1 END), 0), \
          coalesce(sum(CASE WHEN state = 'dead' THEN 1 ELSE 0 END), 0) FROM job WHERE tenant_id <> $1",
@@ -252,7 +252,7 @@ pub(super) async fn count(pool: &Pool<Db>) -> Result<(u64, u64)> {
     Ok((owed.cast_unsigned(), dead.cast_unsigned()))
 }
 
-pub(super) async fn counts(pool: &Pool<Db>, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
+pub(super) async fn counts(pool: &DbPool, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT kind, state, count(*) AS count, min(run_at) AS oldest FROM job");
     if let Some(tenant) = tenant {
         builder.push(" WHERE tenant_id = ").push_bind(tenant.0);
@@ -261,7 +261,7 @@ pub(super) async fn counts(pool: &Pool<Db>, tenant: Option<TenantId>) -> Result<
     decode(builder.build_query_as::<CountRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) -> Result<u64> {
+pub(super) async fn forget_expired(pool: &DbPool, now: Timestamp, limit: u32) -> Result<u64> {
     const LINKS: &str = "DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1 LIMIT $2)";
     const COLLECTIONS: &str =
         "DELETE FROM collection WHERE id IN (SELECT id FROM collection WHERE expires_at < $1 LIMIT $2)";
@@ -282,7 +282,7 @@ pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) 
 }
 
 /// Approximate number of rows that [`forget_expired`] and the deletion of old events would remove.
-pub(super) async fn count_expired(pool: &Pool<Db>, now: Timestamp, before: Timestamp) -> Result<u64> {
+pub(super) async fn count_expired(pool: &DbPool, now: Timestamp, before: Timestamp) -> Result<u64> {
     const COUNT_EXPIRED_SQL: &str = "SELECT (SELECT count(*) FROM link WHERE expires_at < $1) \
         + (SELECT count(*) FROM replay WHERE expires_at < $1) \
         + (SELECT count(*) FROM event WHERE pos IS NOT NULL AND at < $2 AND EXISTS \

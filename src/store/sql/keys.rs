@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::Pool;
-
-use super::Db;
+use super::DbPool;
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;
 use super::{SqlConnection, failed};
@@ -18,7 +16,7 @@ use crate::store::{KeyRotation, Result};
 const KEY_USE_NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Number of a tenant's keys that are neither revoked nor expired.
-pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp) -> Result<u64> {
+pub(super) async fn count_live(pool: &DbPool, tenant: TenantId, now: Timestamp) -> Result<u64> {
     let query = sqlx::query_scalar::<_, i64>(
         "SELECT count(*) FROM api_key WHERE tenant_id = $1 AND revoked_at IS NULL \
          AND (expires_at IS NULL OR expires_at > $2)",

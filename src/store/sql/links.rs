@@ -1,9 +1,9 @@
 //! Queries for links and collections: pages, bulk revocation, uses.
 
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 
 use super::failure::{GroupFailure, undone};
-use super::{BEGIN, Db};
+use super::{BEGIN, Db, DbPool};
 use super::{CollectionRow, LinkRow, SqlConnection, at, decode, failed, tenancy};
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
@@ -21,7 +21,7 @@ fn narrow(builder: &mut QueryBuilder<Db>, of: LinksOf) {
     }
 }
 
-pub(super) async fn page(pool: &Pool<Db>, query: &LinkQuery) -> Result<Vec<Link>> {
+pub(super) async fn page(pool: &DbPool, query: &LinkQuery) -> Result<Vec<Link>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT * FROM link");
     narrow(&mut builder, query.of);
     if let Some(after) = query.after {
@@ -31,7 +31,7 @@ pub(super) async fn page(pool: &Pool<Db>, query: &LinkQuery) -> Result<Vec<Link>
     decode(builder.build_query_as::<LinkRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn revoke(pool: &Pool<Db>, of: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64> {
+pub(super) async fn revoke(pool: &DbPool, of: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64> {
     let mut builder = QueryBuilder::<Db>::new("UPDATE link SET revoked_at = ");
     builder.push_bind(at(now));
     narrow(&mut builder, of);
@@ -56,7 +56,7 @@ pub(super) async fn revoke_of(
     query.bind(asset.0).bind(at(now)).execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn use_one(pool: &Pool<Db>, id: GrantId, now: Timestamp) -> Result<bool> {
+pub(super) async fn use_one(pool: &DbPool, id: GrantId, now: Timestamp) -> Result<bool> {
     const USE: &str = "UPDATE link SET used = used + 1, last_used_at = $2 \
         WHERE id = $1 AND (max_uses IS NULL OR used < max_uses)";
     let query = sqlx::query(USE).bind(id.0).bind(at(now));
@@ -98,19 +98,19 @@ pub(super) async fn insert_collection(
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn collection(pool: &Pool<Db>, id: CollectionId) -> Result<Option<Collection>> {
+pub(super) async fn collection(pool: &DbPool, id: CollectionId) -> Result<Option<Collection>> {
     let query = sqlx::query_as::<_, CollectionRow>("SELECT * FROM collection WHERE id = $1").bind(id.0);
     query.fetch_optional(pool).await.map_err(failed)?.map(Collection::try_from).transpose()
 }
 
-pub(super) async fn crcs(pool: &Pool<Db>, id: CollectionId) -> Result<Vec<(usize, u32)>> {
+pub(super) async fn crcs(pool: &DbPool, id: CollectionId) -> Result<Vec<(usize, u32)>> {
     let query = sqlx::query_as::<_, (i64, i64)>("SELECT position, crc FROM collection_crc WHERE collection_id = $1");
     let rows = query.bind(id.0).fetch_all(pool).await.map_err(failed)?;
     let pair = |(at, crc)| Some((usize::try_from(at).ok()?, u32::try_from(crc).ok()?));
     Ok(rows.into_iter().filter_map(pair).collect())
 }
 
-pub(super) async fn keep_crc(pool: &Pool<Db>, id: CollectionId, position: i64, crc: u32) -> Result<()> {
+pub(super) async fn keep_crc(pool: &DbPool, id: CollectionId, position: i64, crc: u32) -> Result<()> {
     const KEEP: &str = "INSERT INTO collection_crc (collection_id, position, crc) VALUES ($1, $2, $3) \
         ON CONFLICT (collection_id, position) DO NOTHING";
     let query = sqlx::query(KEEP).bind(id.0).bind(position).bind(i64::from(crc));

@@ -3,10 +3,10 @@
 //! Filters that no index serves examine at most [`MAX_SCANNED_ROWS`] rows per page; a page may then be short or empty
 //! and still have a next page. The time per request stays bounded for every query.
 
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 
 use super::{AssetRow, at, decode, failed, names};
-use super::{Db, NAME_KEY};
+use super::{Db, DbPool, NAME_KEY};
 use crate::domain::asset::Asset;
 use crate::domain::asset_order::{AssetPosition, AssetSort, SortDirection, SortKey};
 use crate::domain::clock::after;
@@ -19,7 +19,7 @@ use names::NameSearch;
 /// Maximum number of rows that a page examines when no index serves its filter.
 pub(super) const MAX_SCANNED_ROWS: u32 = 10_000;
 
-pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>> {
+pub(super) async fn by_id(pool: &DbPool, ids: &[AssetId]) -> Result<Vec<Asset>> {
     let mut found = Vec::with_capacity(ids.len());
     for group in ids.chunks(1000) {
         let mut builder = QueryBuilder::<Db>::new("SELECT * FROM asset WHERE id IN (");
@@ -35,7 +35,7 @@ pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>
 }
 
 /// Damaged assets, from a partial index that holds few rows or none.
-pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
+pub(super) async fn list_damaged(pool: &DbPool, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
     const DAMAGED: &str = "SELECT id, damage FROM asset WHERE damage IS NOT NULL ORDER BY id LIMIT $1";
     let rows: Vec<(uuid::Uuid, String)> =
         sqlx::query_as(DAMAGED).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)?;
@@ -49,7 +49,7 @@ pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(Ass
 }
 
 /// A page of assets. `complete`: the index of names has all names.
-pub(super) async fn page(pool: &Pool<Db>, query: &AssetQuery, complete: bool) -> Result<AssetPage> {
+pub(super) async fn page(pool: &DbPool, query: &AssetQuery, complete: bool) -> Result<AssetPage> {
     let search = names::search(pool, query.name.as_deref(), complete).await?;
     let scans = is_scan(query, &search);
     let mut builder = QueryBuilder::<Db>::new(if scans { "SELECT * FROM (" } else { "" });
@@ -217,7 +217,7 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery, search: &NameSe
 }
 
 /// Last row of a scan that stopped at [`MAX_SCANNED_ROWS`]; `None` if it examined every row.
-async fn scan_end(pool: &Pool<Db>, query: &AssetQuery, search: &NameSearch) -> Result<Option<AssetPosition>> {
+async fn scan_end(pool: &DbPool, query: &AssetQuery, search: &NameSearch) -> Result<Option<AssetPosition>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT id, name, size FROM asset");
     indexed(&mut builder, query, search);
     builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(MAX_SCANNED_ROWS) - 1);

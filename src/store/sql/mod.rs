@@ -10,9 +10,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES,
-    NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, trouble_of,
+    NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, trouble_of,
 };
 use crate::domain::reason::FailureCause;
+use crate::metrics::timing;
 use crate::store::rows::{
     AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, EntryRow, FeedRow, JobRow, LinkRow, UploadEntryRow, at,
 };
@@ -31,6 +32,7 @@ mod list;
 mod names;
 mod nodes;
 mod operations;
+mod pool;
 mod port;
 mod rollup;
 mod settings;
@@ -43,14 +45,15 @@ pub(in crate::store) use failure::DatabaseTrouble;
 use failure::failed;
 use group_commit::GroupCommit;
 use integrity::IntegrityCheck;
+use pool::DbPool;
 
 /// A connection of this driver.
 type SqlConnection = <Db as Database>::Connection;
 
 /// The store for this driver.
 pub(in crate::store) struct SqlStore {
-    read: Pool<Db>,
-    write: Pool<Db>,
+    read: DbPool,
+    write: DbPool,
     lanes: GroupCommit,
     clock: StoreClock,
     wires: SqlStoreDeps,
@@ -81,6 +84,7 @@ impl SqlStore {
         reserve: Option<DiskReserve>,
     ) -> Self {
         let turns = Arc::<CacheGenerations>::default();
+        let (read, write) = (DbPool::new(read), DbPool::new(write));
         let lanes = GroupCommit::start(&write, lanes, &turns, &clock);
         Self { read, write, lanes, clock, wires, turns, integrity: Arc::default(), reserve }
     }
@@ -89,12 +93,12 @@ impl SqlStore {
     async fn run_detached<T, F, Fut>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(Pool<Db>) -> Fut + Send + 'static,
+        F: FnOnce(DbPool) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
         self.integrity.refuse_if_damaged()?;
-        let pool = self.write.clone();
-        tokio::spawn(work(pool)).await.map_err(|e| StoreError::Unavailable(FailureCause::of(e)))?
+        let work = timing::RequestTiming::in_current(work(self.write.clone()));
+        tokio::spawn(work).await.map_err(|e| StoreError::Unavailable(FailureCause::of(e)))?
     }
 }
 

@@ -6,9 +6,9 @@
 //!
 //! SQLite's index follows the assets: names are added by the chore rollup, and by a search before it looks.
 
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 
-use super::{COUNT_NAMES, Db, INDEX_NAMES, NAMES_OWED, failed};
+use super::{COUNT_NAMES, Db, DbPool, INDEX_NAMES, NAMES_OWED, failed};
 use crate::store::Result;
 
 /// Characters of a trigram.
@@ -32,18 +32,18 @@ pub(super) enum NameSearch {
 }
 
 /// True if the index has all names.
-pub(super) async fn is_complete(pool: &Pool<Db>) -> Result<bool> {
+pub(super) async fn is_complete(pool: &DbPool) -> Result<bool> {
     let Some(owed) = NAMES_OWED else { return Ok(true) };
     Ok(!sqlx::query_scalar::<_, bool>(owed).fetch_one(pool).await.map_err(failed)?)
 }
 
 /// Adds the next names to the index.
-pub(super) async fn index_next(pool: &Pool<Db>) -> Result<()> {
+pub(super) async fn index_next(pool: &DbPool) -> Result<()> {
     sqlx::query(INDEX_NAMES).bind(NAMES_PER_WRITE).execute(pool).await.map(|_| ()).map_err(failed)
 }
 
 /// The way to find names that contain `text`. `complete`: the index has all names.
-pub(super) async fn search(pool: &Pool<Db>, text: Option<&str>, complete: bool) -> Result<NameSearch> {
+pub(super) async fn search(pool: &DbPool, text: Option<&str>, complete: bool) -> Result<NameSearch> {
     let Some(text) = text else { return Ok(NameSearch::All) };
     let pattern = like_pattern(text);
     if !complete || text.chars().count() < TRIGRAM_CHARS {

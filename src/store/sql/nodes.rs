@@ -1,15 +1,14 @@
 //! Queries for the rows of processes.
 
-use sqlx::Pool;
 use uuid::Uuid;
 
-use super::{Db, at, failed};
+use super::{DbPool, at, failed};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::node::Node;
 use crate::store::Result;
 
 /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.
-pub(super) async fn note(pool: &Pool<Db>, node: &Node, forgotten: Timestamp) -> Result<()> {
+pub(super) async fn note(pool: &DbPool, node: &Node, forgotten: Timestamp) -> Result<()> {
     let query = sqlx::query(
         "INSERT INTO node (id, name, role, version, started_at, seen_at, skew, bytes_in, bytes_out) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET \
@@ -31,11 +30,11 @@ pub(super) async fn note(pool: &Pool<Db>, node: &Node, forgotten: Timestamp) -> 
     query.execute(pool).await.map(|_| ()).map_err(failed)
 }
 
-pub(super) async fn forget(pool: &Pool<Db>, id: Uuid) -> Result<()> {
+pub(super) async fn forget(pool: &DbPool, id: Uuid) -> Result<()> {
     sqlx::query("DELETE FROM node WHERE id = $1").bind(id).execute(pool).await.map(|_| ()).map_err(failed)
 }
 
-pub(super) async fn list(pool: &Pool<Db>, seen_after: Timestamp) -> Result<Vec<Node>> {
+pub(super) async fn list(pool: &DbPool, seen_after: Timestamp) -> Result<Vec<Node>> {
     type Row = (Uuid, String, String, String, i64, i64, i64, i64, i64);
     let query = sqlx::query_as::<_, Row>(
         "SELECT id, name, role, version, started_at, seen_at, skew, bytes_in, bytes_out FROM node \

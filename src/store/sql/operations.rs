@@ -1,18 +1,30 @@
 //! The port's part for operators.
 
 use async_trait::async_trait;
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, decode, failed, names, nodes, uploads};
+use super::{Db, DbPool, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, decode, failed, names, nodes, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::domain::node::Node;
 use crate::store::{
-    AssetTotal, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
+    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage,
+    UploadQuery,
 };
+
+/// Rows of tenants with a limit, and two partial indices of deliveries: `delivery_dead`, and `delivery_pending`, of which
+/// an endpoint has a bounded number.
+const BACKLOG_GAUGES: &str = "SELECT \
+    CAST(coalesce((SELECT max(share) FROM ( \
+        SELECT CAST(bytes AS double precision) / max_bytes AS share FROM quota WHERE max_bytes > 0 \
+        UNION ALL SELECT CAST(files AS double precision) / max_files FROM quota WHERE max_files > 0 \
+        UNION ALL SELECT CAST(uploads AS double precision) / max_uploads FROM quota WHERE max_uploads > 0) AS shares), 0) \
+        AS double precision), \
+    (SELECT count(*) FROM (SELECT id FROM delivery WHERE state = 'dead' ORDER BY id DESC LIMIT $1) AS dead), \
+    (SELECT min(created_at) FROM delivery WHERE state = 'pending')";
 
 #[async_trait]
 impl OperationStore for SqlStore {
@@ -52,9 +64,8 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn settle_asset_totals(&self) -> Result<()> {
         let Some(statement) = SETTLE_TOTALS else { return Ok(()) };
-        let settle = move |pool: Pool<Db>| async move {
-            sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed)
-        };
+        let settle =
+            move |pool: DbPool| async move { sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed) };
         self.run_detached(settle).await
     }
 
@@ -72,7 +83,7 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all, fields(job = %id))]
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>> {
         let mut builder = QueryBuilder::<Db>::new(
-            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
              claimed_at, claimed_by FROM job WHERE id = ",
         );
         builder.push_bind(id.0);
@@ -100,9 +111,9 @@ impl OperationStore for SqlStore {
     async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>> {
         // Two indexes: of jobs that are not dead by their subject, and of the few that are.
         let query = sqlx::query_as::<_, EntryRow>(
-            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
              claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state <> 'dead' AND kind <> 'deliver' UNION ALL \
-             SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+             SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
              claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state = 'dead' AND kind <> 'deliver' ORDER BY id",
         );
         decode(query.bind(asset.0).fetch_all(&self.read).await.map_err(failed)?)
@@ -138,6 +149,13 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges> {
+        let query = sqlx::query_as::<_, (f64, i64, Option<i64>)>(BACKLOG_GAUGES).bind(i64::from(most));
+        let (quota_ratio, dead, oldest) = query.fetch_one(&self.read).await.map_err(failed)?;
+        Ok(BacklogGauges { quota_ratio, dead_deliveries: dead.cast_unsigned(), oldest_delivery: oldest.map(micros) })
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_failures(&self) -> Result<Vec<FailureGroup>> {
         let mut groups = Vec::new();
         for source in [FailureSource::Asset, FailureSource::Job, FailureSource::Delivery] {
@@ -148,7 +166,7 @@ impl OperationStore for SqlStore {
 }
 
 /// Failures of a source by code. Each group is counted in a partial index of failures alone.
-async fn failures(pool: &Pool<Db>, source: FailureSource) -> Result<Vec<FailureGroup>> {
+async fn failures(pool: &DbPool, source: FailureSource) -> Result<Vec<FailureGroup>> {
     let counted = match source {
         FailureSource::Asset => {
             "SELECT verdict_code, count(*), max(changed_at) FROM asset WHERE verdict_code IS NOT NULL \
@@ -173,7 +191,7 @@ async fn failures(pool: &Pool<Db>, source: FailureSource) -> Result<Vec<FailureG
 }
 
 /// Tenant and asset of a recent failure with this code.
-async fn sample(pool: &Pool<Db>, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
+async fn sample(pool: &DbPool, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
     let found = match source {
         FailureSource::Asset => {
             "SELECT tenant_id, id FROM asset WHERE verdict_code = $1 ORDER BY changed_at DESC, id DESC LIMIT 1"

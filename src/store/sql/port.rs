@@ -14,13 +14,14 @@ use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
+use crate::metrics::timing;
 use crate::store::rows::{AssetRow, EventRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at};
 use crate::store::{
     AssetPage, AssetQuery, DiskReserve, IdempotencyRecord, JobQuery, LinkQuery, LinksOf, OperationStore as _, Result,
     Store, StoreError, ToldOf, Tx,
 };
 use async_trait::async_trait;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Batches of names that a search adds to the index before it looks.
 const NAME_BATCHES_PER_SEARCH: u32 = 5;
@@ -38,7 +39,9 @@ impl Store for SqlStore {
             return Err(StoreError::Full);
         }
         let tells = tx.is_news();
+        let begun = Instant::now();
         let outcome = self.lanes.commit(tx).await;
+        timing::add_database_time(begun);
         if tells {
             self.wires.news.tell();
         }

@@ -1,9 +1,8 @@
 //! Hourly event counts. The counts and the position up to which events are counted change in a single transaction.
 
-use sqlx::Pool;
 use uuid::Uuid;
 
-use super::{BEGIN, Db};
+use super::{BEGIN, DbPool};
 use super::{CountedRow, at, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
@@ -14,7 +13,7 @@ use crate::store::Result;
 const ROLLUP_BATCH_EVENTS: i64 = 10_000;
 
 /// A feed with uncounted events: its tenant, and the range of positions to count next (after, up to).
-pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
+pub(super) async fn next(pool: &DbPool) -> Result<Option<(Uuid, i64, i64)>> {
     let query = sqlx::query_as::<_, (Uuid, i64, i64)>(
         "SELECT tenant_id, counted, last FROM feed WHERE last > counted AND tenant_id <> $1 LIMIT 1",
     );
@@ -23,7 +22,7 @@ pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
 }
 
 /// Number of events that are not counted yet.
-pub(super) async fn list_uncounted(pool: &Pool<Db>) -> Result<u64> {
+pub(super) async fn list_uncounted(pool: &DbPool) -> Result<u64> {
     let query = sqlx::query_scalar::<_, i64>(
         "SELECT coalesce(CAST(sum(last - counted) AS bigint), 0) FROM feed WHERE tenant_id <> $1",
     );
@@ -32,7 +31,7 @@ pub(super) async fn list_uncounted(pool: &Pool<Db>) -> Result<u64> {
 }
 
 /// Counts a tenant's events after position `from` up to `to`. Returns 0 if another node has counted them meanwhile.
-pub(super) async fn count(pool: &Pool<Db>, tenant: Uuid, from: i64, to: i64) -> Result<u64> {
+pub(super) async fn count(pool: &DbPool, tenant: Uuid, from: i64, to: i64) -> Result<u64> {
     const REACH: &str = "UPDATE feed SET counted = $3 WHERE tenant_id = $1 AND counted = $2";
     const ADD: &str = "\
         INSERT INTO hour (tenant_id, hour, kind, count, bytes)
@@ -50,7 +49,7 @@ pub(super) async fn count(pool: &Pool<Db>, tenant: Uuid, from: i64, to: i64) -> 
     Ok((to - from).cast_unsigned())
 }
 
-pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
+pub(super) async fn page(pool: &DbPool, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
     let query = sqlx::query_as::<_, CountedRow>(
         "SELECT hour, kind, count, bytes FROM hour WHERE tenant_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour, kind",
     );

@@ -3,11 +3,11 @@
 //! An index serves the tenant, the time of creation and "has not ended". Every other filter examines at most
 //! [`MAX_SCANNED_ROWS`] rows per page; a page may then be short or empty and still have a next page.
 
-use sqlx::{Pool, QueryBuilder};
+use sqlx::QueryBuilder;
 
 use super::failure::{GroupFailure, undone};
 use super::list::MAX_SCANNED_ROWS;
-use super::{Db, SqlConnection, UploadEntryRow, at, decode, failed};
+use super::{Db, DbPool, SqlConnection, UploadEntryRow, at, decode, failed};
 use crate::domain::ids::{UploadId, floor};
 use crate::domain::upload::UploadState;
 use crate::store::{Result, UploadEntry, UploadNote, UploadPage, UploadQuery};
@@ -15,7 +15,7 @@ use crate::store::{Result, UploadEntry, UploadNote, UploadPage, UploadQuery};
 /// Condition of the indexes of uploads that have not ended, in the letters of the migration: SQLite compares them.
 const LIVE: &str = "state IN ('open', 'completing')";
 
-pub(super) async fn page(pool: &Pool<Db>, query: &UploadQuery) -> Result<UploadPage> {
+pub(super) async fn page(pool: &DbPool, query: &UploadQuery) -> Result<UploadPage> {
     let scans = is_scan(query);
     let mut builder = QueryBuilder::<Db>::new(
         "SELECT found.*, (SELECT name FROM asset WHERE asset.id = found.asset_id) AS filename FROM (",
@@ -82,7 +82,7 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &UploadQuery) {
 }
 
 /// Last row of a scan that stopped at [`MAX_SCANNED_ROWS`]; `None` if it examined every row.
-async fn scan_end(pool: &Pool<Db>, query: &UploadQuery) -> Result<Option<UploadId>> {
+async fn scan_end(pool: &DbPool, query: &UploadQuery) -> Result<Option<UploadId>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT id FROM upload");
     indexed(&mut builder, query);
     builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(MAX_SCANNED_ROWS) - 1);

@@ -1,14 +1,14 @@
 //! Queries for webhook endpoints and deliveries.
 
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
-use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
 
 use super::failure::{GroupFailure, undone};
 use super::insert::{self, InsertTuple};
 use super::write::one_row;
-use super::{BEGIN, Db};
+use super::{BEGIN, Db, DbPool};
 use super::{SqlConnection, SqlStore, decode, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
@@ -164,7 +164,7 @@ async fn settle(
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
+async fn log(pool: &DbPool, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT * FROM delivery WHERE webhook_id = ");
     builder.push_bind(query.webhook.0);
     if let Some(state) = query.state {
@@ -178,14 +178,14 @@ async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
 }
 
 /// Ids of pending deliveries whose endpoint is disabled or deleted. Test deliveries to disabled endpoints are left out.
-async fn list_stranded_deliveries(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
+async fn list_stranded_deliveries(pool: &DbPool, limit: u32) -> Result<Vec<Uuid>> {
     const FIND: &str = "SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \
         WHERE webhook.state IN ('disabled', 'deleted') AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
     sqlx::query_scalar(FIND).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)
 }
 
 /// Marks these deliveries dead and deletes their jobs, unless their endpoint has become active meanwhile.
-async fn mark_deliveries_dead(pool: &Pool<Db>, ids: Vec<Uuid>, now: Timestamp) -> Result<u64> {
+async fn mark_deliveries_dead(pool: &DbPool, ids: Vec<Uuid>, now: Timestamp) -> Result<u64> {
     const END: &str = "UPDATE delivery SET state = 'dead', problem = 'disabled', next_try = NULL, finished_at = $2 \
         WHERE id = $1 AND state = 'pending' \
         AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_id AND webhook.state <> 'active')";
@@ -203,7 +203,7 @@ async fn mark_deliveries_dead(pool: &Pool<Db>, ids: Vec<Uuid>, now: Timestamp) -
     Ok(ended)
 }
 
-async fn forget(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<u64> {
+async fn forget(pool: &DbPool, before: Timestamp, limit: u32) -> Result<u64> {
     const OLD: &str = "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE finished_at < $1 LIMIT $2)";
     const OF_DELETED: &str = "DELETE FROM delivery WHERE id IN \
         (SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \

@@ -163,13 +163,14 @@ async fn forget_parts(conn: &mut SqlConnection, upload: UploadId) -> Result<(), 
 /// number.
 async fn next_event(conn: &mut SqlConnection, event: &NewEvent) -> Result<(), GroupFailure> {
     let query = sqlx::query(
-        "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) \
-         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5 FROM event WHERE asset_id = $1",
+        "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data, traceparent) \
+         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6 FROM event WHERE asset_id = $1",
     )
     .bind(event.asset.0)
     .bind(event.tenant.0)
     .bind(event.kind.name())
     .bind(at(event.at))
-    .bind(data_cell(&event.data));
+    .bind(data_cell(&event.data))
+    .bind(event.traceparent.clone());
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }

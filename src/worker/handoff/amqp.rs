@@ -101,6 +101,14 @@ impl AmqpSink {
             .with_content_type(CloudEvent::CONTENT_TYPE.into())
             .with_delivery_mode(PERSISTENT_DELIVERY_MODE)
             .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or(0));
+        let properties = match &event.traceparent {
+            Some(traceparent) => {
+                let mut headers = FieldTable::default();
+                headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.as_str().into()));
+                properties.with_headers(headers)
+            }
+            None => properties,
+        };
         let (exchange, kind) = (self.exchange.as_str().into(), event.kind.as_str().into());
         let body = event.to_json();
         let confirmed = async {

@@ -43,6 +43,8 @@ pub struct CloudEvent {
     pub time: Timestamp,
     /// The tenant; an extension attribute.
     pub tenant: TenantId,
+    /// Trace context of the offer (CloudEvents, "Distributed Tracing" extension; NATS and AMQP have it as a header too).
+    pub traceparent: Option<String>,
     /// Payload. Must hold no secrets: brokers store it.
     pub data: serde_json::Value,
 }
@@ -54,7 +56,7 @@ impl CloudEvent {
     /// The message in structured mode: attributes and data in a single JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::json!({
+        let mut message = serde_json::json!({
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
@@ -64,8 +66,11 @@ impl CloudEvent {
             "tenant": self.tenant,
             "datacontenttype": "application/json",
             "data": self.data,
-        })
-        .to_string()
+        });
+        if let Some(traceparent) = &self.traceparent {
+            message["traceparent"] = traceparent.as_str().into();
+        }
+        message.to_string()
     }
 }
 
@@ -185,6 +190,7 @@ mod tests {
             subject: "assets/1".to_owned(),
             time: micros(1_700_000_000_000_001),
             tenant: TenantId(uuid::Uuid::from_u128(5)),
+            traceparent: None,
             data: serde_json::json!({"size": 3}),
         };
         let json: serde_json::Value = serde_json::from_str(&event.to_json()).unwrap();
@@ -194,6 +200,9 @@ mod tests {
             "tenant": "00000000-0000-0000-0000-000000000005", "data": {"size": 3},
         });
         assert_eq!(json, expected);
+        let traced = CloudEvent { traceparent: Some("00-1-2-01".to_owned()), ..event };
+        let json: serde_json::Value = serde_json::from_str(&traced.to_json()).unwrap();
+        assert_eq!(json["traceparent"], "00-1-2-01");
     }
 
     #[tokio::test(start_paused = true)]

@@ -120,6 +120,10 @@ impl NatsSink {
             .message_id(&event.id)
             .expected_stream(&self.stream)
             .header("Content-Type", CloudEvent::CONTENT_TYPE);
+        let message = match &event.traceparent {
+            Some(traceparent) => message.header("traceparent", traceparent.as_str()),
+            None => message,
+        };
         let subject = format!("{}.{}", self.subject, event.kind);
         let published = async { context.send_publish(subject, message).await?.await };
         published.await.map(|_| ()).map_err(|error| match error.kind() {

@@ -14,6 +14,7 @@ use crate::crash;
 use crate::domain::asset::AssetVerdict;
 use crate::domain::clock::after;
 use crate::domain::job::{JobSubject, TryCount};
+use crate::traces;
 use crate::worker::handoff::{CloudEvent, EventSink, SinkError};
 
 /// Type of the event, by which brokers route.
@@ -79,6 +80,7 @@ impl HandoffStep {
             subject: format!("assets/{}", asset.id),
             time: asset.changed_at,
             tenant: asset.tenant,
+            traceparent: traces::current_traceparent(),
             data: json!({
                 "asset_id": asset.id,
                 "filename": asset.name.to_string(),

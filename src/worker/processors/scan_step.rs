@@ -18,12 +18,14 @@ use super::{JobContext, PipelineStep, StepError, StepOutcome};
 use crate::crash;
 use crate::domain::asset::AssetVerdict;
 use crate::domain::backoff::ExponentialBackoff;
-use crate::domain::clock::Entropy;
+use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::findings::{AssetProblem, SCAN_INCOMPLETE, ScanNote, StoredDamage};
 use crate::domain::job::JobSubject;
 use crate::domain::policy::{IncompleteScanRule, ScanRule};
 use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
+use crate::metrics;
+use crate::metrics::ScanVerdict;
 
 /// Time for which the result of a probe is cached.
 const SCANNER_SETTINGS_TTL: Duration = Duration::from_secs(3600);
@@ -135,7 +137,12 @@ impl PipelineStep for ScanStep {
 
     async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError> {
         let passing = PassthroughDigest::default();
-        let scan = self.scan_content(case, &passing).await?;
+        let scan = self.scan_content(case, &passing).await.inspect_err(|error| {
+            if matches!(error, StepError::Unavailable(_)) {
+                metrics::jobs().record_scan(ScanVerdict::Error);
+            }
+        })?;
+        record_scan(&scan);
         crash::point("scan_done");
         let known = case.established_digest().zip(passing.digest_if_complete(case.asset.size));
         if let Some((established, scanned)) = known {
@@ -160,6 +167,26 @@ impl PipelineStep for ScanStep {
             ScanOutcome::Incomplete { why } => handle_incomplete(case, self.on_incomplete, &why),
         })
     }
+}
+
+/// Counts a scan, and notes the age of the signatures that it used.
+fn record_scan(scan: &ScanOutcome) {
+    let (verdict, engine) = match scan {
+        ScanOutcome::Clean { engine } => (ScanVerdict::Clean, Some(engine)),
+        ScanOutcome::Infected { engine, .. } => (ScanVerdict::Infected, Some(engine)),
+        ScanOutcome::Incomplete { .. } => (ScanVerdict::Incomplete, None),
+    };
+    metrics::jobs().record_scan(verdict);
+    if let Some(made_at) = engine.and_then(|engine| signature_time(engine)) {
+        metrics::jobs().set_signature_time(made_at);
+    }
+}
+
+/// Time of the signatures in the version of clamd: `ClamAV 1.0.7/27456/Thu Nov  7 09:42:23 2024`, in UTC.
+fn signature_time(version: &str) -> Option<Timestamp> {
+    let date = version.splitn(3, '/').nth(2)?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let date = jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S %Y", date).ok()?;
+    date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 impl From<ScanError> for StepError {
@@ -218,6 +245,20 @@ fn handle_incomplete(
         IncompleteScanAction::Accept => {
             case.progress.findings.problems.push(AssetProblem { code, sentence });
             StepOutcome::Passed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_clamd_tells_the_time_of_its_signatures() {
+        let time = |version| signature_time(version).map(|time| time.to_string());
+        assert_eq!(time("ClamAV 1.0.7/27456/Thu Nov  7 09:42:23 2024").as_deref(), Some("2024-11-07T09:42:23Z"));
+        for silent in ["", "ClamAV 1.0.7", "ClamAV 1.0.7/27456/soon"] {
+            assert_eq!(time(silent), None, "{silent}");
         }
     }
 }

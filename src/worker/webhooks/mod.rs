@@ -11,6 +11,8 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::job::{Job, TryCount};
 use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{DeliveryOutcome, Error};
+use crate::metrics;
+use crate::metrics::SendOutcome;
 
 mod endpoint_limiter;
 mod resolver;
@@ -81,7 +83,14 @@ impl JobWorker {
         let answer =
             sender.send_delivery(&call, self.store.now(), self.engine.webhooks().webhook_settings().timeout).await;
         drop(pass);
-        Ok(match self.engine.webhooks().settle_call(job, call, &answer).await? {
+        let outcome = self.engine.webhooks().settle_call(job, call, &answer).await?;
+        metrics::webhooks().record_send(match outcome {
+            DeliveryOutcome::Delivered => SendOutcome::Delivered,
+            DeliveryOutcome::Later => SendOutcome::Retried,
+            DeliveryOutcome::Dead => SendOutcome::Dead,
+            DeliveryOutcome::Lost => SendOutcome::LeaseLost,
+        });
+        Ok(match outcome {
             DeliveryOutcome::Delivered => JobOutcome::Done("delivered"),
             DeliveryOutcome::Later => JobOutcome::Deferred("not delivered yet"),
             DeliveryOutcome::Dead => JobOutcome::Done("given up"),

@@ -13,6 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::egress::{AddressRefused, EgressPolicy};
 use crate::domain::webhook::{DeliveryProblem, ReceiverAnswer};
 use crate::engine::{PurgeCall, WebhookCall};
+use crate::traces;
 
 /// Maximum bytes of a response body that are read, only so that the connection can be reused.
 const MAX_DRAINED_BYTES: usize = 64 << 10;
@@ -52,7 +53,9 @@ impl WebhookSender {
     /// Sends a delivery once.
     pub(super) async fn send_delivery(&self, call: &WebhookCall, now: Timestamp, timeout: Duration) -> ReceiverAnswer {
         let headers = call.headers(now);
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let traced = traces::current_traceparent().map(|context| (traces::TRACEPARENT_HEADER, context));
+        let headers = headers.into_iter().chain(traced);
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
         self.post_with_timeout(call.url(), headers, call.body().to_vec(), now, timeout).await
     }
 

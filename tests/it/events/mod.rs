@@ -137,7 +137,7 @@ pub async fn flood(store: &dyn Store, tenant: TenantId, asset: &str, count: usiz
         let mut tx = Tx::new();
         for _ in 0..100 {
             let (kind, at, data) = (EventKind::AssetChanged, store.now(), data.clone());
-            tx = tx.with(RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data }));
+            tx = tx.with(RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data, traceparent: None }));
         }
         store.commit(tx).await.unwrap();
     }

@@ -21,6 +21,7 @@ use readers::{Broker, Place};
 
 fn event(number: usize) -> CloudEvent {
     CloudEvent {
+        traceparent: None,
         id: Uuid::now_v7().to_string(),
         source: "https://gantry.example/".to_owned(),
         kind: "asset.ready".to_owned(),

@@ -38,7 +38,7 @@ fn told(events: &[FeedEvent]) -> Vec<(i64, i64, &str)> {
 
 fn changed(tenant: TenantId, asset: AssetId, db: &Database) -> RowChange {
     let (kind, at) = (EventKind::AssetChanged, db.store.now());
-    RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data: serde_json::Map::new() })
+    RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data: serde_json::Map::new(), traceparent: None })
 }
 
 /// Follows a tenant's feed like a reader: numbers, reads, goes on behind what it has read.

@@ -174,6 +174,7 @@ on_both_databases! {
             tenant: TenantId(Uuid::nil()),
             priority: Priority::Normal,
             run_at,
+            traceparent: None,
         };
         for node in &nodes {
             node.seed_jobs(&[sweep(after(now, LEASE))]).await.unwrap();

@@ -97,7 +97,8 @@ pub fn verdict() -> AssetVerdict {
 
 pub fn inspection_of(asset: &Asset, run_at: Timestamp) -> NewJob {
     let id = JobId(Uuid::now_v7());
-    NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
+    let (work, traceparent) = (JobSubject::Process(asset.id), None);
+    NewJob { id, work, tenant: asset.tenant, priority: Priority::Normal, run_at, traceparent }
 }
 
 /// The transaction that ends an upload: upload completed, asset stored, job owed, all events told.

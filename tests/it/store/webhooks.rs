@@ -50,7 +50,7 @@ async fn owed(store: &dyn Store, webhook: &Webhook) -> (Delivery, NewJob) {
     let (id, now) = (DeliveryId(Uuid::now_v7()), store.now());
     let delivery = Delivery::new(id, (webhook.id, webhook.tenant), event, now);
     let (id, work, priority) = (JobId(Uuid::now_v7()), JobSubject::Deliver(id), Priority::Normal);
-    (delivery, NewJob { id, work, tenant: webhook.tenant, priority, run_at: now })
+    (delivery, NewJob { id, work, tenant: webhook.tenant, priority, run_at: now, traceparent: None })
 }
 
 on_both_databases! {
@@ -137,7 +137,7 @@ on_both_databases! {
         for _ in 0..4 {
             let (kind, at) = (gantry::domain::event::EventKind::AssetChanged, db.store.now());
             let (tenant, asset, data) = (tenant(1), asset.id, serde_json::Map::new());
-            let event = gantry::domain::event::NewEvent { tenant, asset, kind, at, data };
+            let event = gantry::domain::event::NewEvent { tenant, asset, kind, at, data, traceparent: None };
             db.store.commit(Tx::new().with(RowChange::NextEvent(event))).await.unwrap();
         }
         db.store.number_events().await.unwrap();

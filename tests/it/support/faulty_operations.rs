@@ -6,7 +6,9 @@ use gantry::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::JobAttempt;
 use gantry::domain::node::Node;
-use gantry::store::{AssetTotal, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
+use gantry::store::{
+    AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
+};
 
 use super::faulty::FaultyStore;
 
@@ -36,5 +38,6 @@ pass_on_operations! {
     async fn note_node(&self, node: &Node, forgotten: Timestamp) -> ();
     async fn forget_node(&self, id: uuid::Uuid) -> ();
     async fn list_nodes(&self, seen_after: Timestamp) -> Vec<Node>;
+    async fn read_backlog_gauges(&self, most: u32) -> BacklogGauges;
     async fn list_failures(&self) -> Vec<FailureGroup>;
 }

@@ -32,6 +32,7 @@ async fn ready_by_hand(service: &Service) -> Names {
         tenant: TenantId(Uuid::nil()),
         priority: Priority::Normal,
         run_at: after(service.database.store.now(), Duration::from_secs(3600)),
+        traceparent: None,
     };
     service.database.store.seed_jobs(&[chore]).await.unwrap();
     transcript!(

@@ -6,6 +6,7 @@ use super::rows;
 use crate::blob::embedded::checksum::ChecksumSet;
 use crate::blob::embedded::error::Result;
 use crate::blob::embedded::model::{ContentId, FileId, FileSegment, SegmentManifest};
+use crate::metrics;
 
 /// A data file that is to become a segment of a content.
 pub(in super::super) struct NewSegment {
@@ -40,23 +41,26 @@ pub(super) fn create(db: &Connection, manifest: &SegmentManifest) -> Result<Cont
 /// Adds a segment; a previous segment of the same number goes to the trash.
 pub(super) fn put_segment(db: &Connection, content: ContentId, new: &NewSegment) -> Result<()> {
     let NewSegment { segment, md5, sums, modified } = new;
-    discard(db, content, segment.number, *modified)?;
+    if discard(db, content, segment.number, *modified)? {
+        metrics::uploads().record_resent(segment.size);
+    }
     let sql = "INSERT INTO segment (content, number, file, size, md5, sums, modified) VALUES (?, ?, ?, ?, ?, ?, ?)";
     let (size, sums) = (rows::from_size(segment.size)?, rows::to_json(sums)?);
     db.prepare_cached(sql)?.execute(params![content.0, segment.number, segment.file.0, size, md5, sums, modified])?;
     Ok(())
 }
 
-/// Moves a segment, if it exists, into a content of its own that goes to the trash.
-fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result<()> {
+/// Moves a segment, if it exists, into a content of its own that goes to the trash. `false`: there was none.
+fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result<bool> {
     let there = "SELECT 1 FROM segment WHERE content = ? AND number = ?";
-    if db.prepare_cached(there)?.exists(params![content.0, number])? {
+    let exists = db.prepare_cached(there)?.exists(params![content.0, number])?;
+    if exists {
         let dead = create(db, &SegmentManifest::default())?;
         db.prepare_cached("UPDATE segment SET content = ? WHERE content = ? AND number = ?")?
             .execute(params![dead.0, content.0, number])?;
         release(db, dead, now)?;
     }
-    Ok(())
+    Ok(exists)
 }
 
 /// Fixes the segments of a content for good; segments that `manifest` does not list go to the trash.

@@ -104,7 +104,14 @@ impl OperationEngine {
         let awaiting = Asset { state: AssetState::Awaiting, quota_charge: Some(0), ..asset.clone() };
         let (tenant, id) = (asset.tenant, asset.id);
         let data = Map::from_iter([("filename".to_owned(), Value::from(asset.name.as_str()))]);
-        let event = NewEvent { tenant, asset: id, kind: EventKind::AssetCreated, at: asset.created_at, data };
+        let event = NewEvent {
+            tenant,
+            asset: id,
+            kind: EventKind::AssetCreated,
+            at: asset.created_at,
+            data,
+            traceparent: None,
+        };
         let waits = matches!(asset.state, AssetState::Stored(_));
         let tx = Tx::new().with(QuotaCharge { tenant, usage });
         let tx = tx.with(NewRow::Asset(Box::new(awaiting))).with(NewRow::FirstEvent(event));
@@ -118,6 +125,7 @@ impl OperationEngine {
             tenant,
             priority: Priority::Low,
             run_at: self.store.now(),
+            traceparent: None,
         };
         tx.with(NewRow::Job(job))
     }

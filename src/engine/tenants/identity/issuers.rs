@@ -88,8 +88,8 @@ impl TrustedIssuers {
     pub fn none() -> Self {
         Self {
             rings: Vec::new(),
-            known: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL),
-            tenants: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL),
+            known: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL).with_name("tokens"),
+            tenants: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL).with_name("issuer_tenants"),
         }
     }
 

@@ -27,7 +27,8 @@ pub(in crate::engine) struct ApiKeyCache {
 impl ApiKeyCache {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
         let uses = NoteQueue::new(Arc::clone(&store), |first, _| first, RowChange::NoteKeyUses);
-        Self { store, known: TtlCache::new(MAX_CACHED_KEYS, CREDENTIAL_CACHE_TTL), uses }
+        let known = TtlCache::new(MAX_CACHED_KEYS, CREDENTIAL_CACHE_TTL).with_name("api_keys");
+        Self { store, known, uses }
     }
 
     /// The key that this token authenticates at `now`.
