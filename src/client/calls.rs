@@ -209,7 +209,14 @@ impl ApiClient {
 
     /// The tenant, the key and its scopes, as the service knows the caller.
     pub async fn get_caller(&self, notices: &dyn RetryObserver) -> Result<Value> {
-        self.get_json("asking who calls", "/v1/whoami", &[], notices).await
+        let answer = self.get_json("asking who calls", "/v1/whoami", &[], notices).await;
+        answer.map_err(|error| match error {
+            Error::NotFound(_) => {
+                let why = "the server at this address is no Gantry service, or an older one";
+                Error::Other(why.into())
+            }
+            other => other,
+        })
     }
 
     /// A page of assets.

@@ -128,7 +128,8 @@ async fn an_operator_sees_uploads_jobs_webhooks_and_the_audit_trail() {
     let tested = out(&service, &["admin", "webhooks", "test", webhook]).await;
     let deliveries = out(&service, &["admin", "webhooks", "deliveries", webhook]).await;
     assert!(deliveries.contains(tested.trim()), "{deliveries}");
-    out(&service, &["admin", "webhooks", "replay", webhook, tested.trim()]).await;
+    let test_again = service.run(["admin", "webhooks", "replay", webhook, tested.trim()]).await;
+    assert_eq!(test_again.code, 4, "a test is no delivery of an event: {}", test_again.err);
     let audit = out(&service, &["admin", "audit", "--action", "webhook.", "--limit", "5"]).await;
     assert!(audit.lines().count() >= 1 && audit.contains("webhook."), "{audit}");
 }
