@@ -144,14 +144,7 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         }),
         forwarding,
         failures_per_address: c.parse_value("limits.failures_per_address", "a number", 0, |text| text.parse().ok()),
-        early: c.parse_value("server.interim", "direct, always or never", server::InterimPolicy::Never, |text| {
-            match text {
-                "direct" => Some(server::InterimPolicy::DirectTls),
-                "always" => Some(server::InterimPolicy::Always),
-                "never" => Some(server::InterimPolicy::Never),
-                _ => None,
-            }
-        }),
+        early: interim_policy(&mut c),
         issuers: issuers::issuers(&mut c),
         key_sets: issuers::key_sets(&mut c),
         processing: processing::processing(&mut c),
@@ -166,6 +159,15 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         c.errors.sort();
         Err(InvalidSettings(c.errors))
     }
+}
+
+fn interim_policy(c: &mut ConfigParser) -> server::InterimPolicy {
+    c.parse_value("server.interim", "direct, always or never", server::InterimPolicy::Never, |text| match text {
+        "direct" => Some(server::InterimPolicy::DirectTls),
+        "always" => Some(server::InterimPolicy::Always),
+        "never" => Some(server::InterimPolicy::Never),
+        _ => None,
+    })
 }
 
 fn connection_limits(

@@ -97,6 +97,9 @@ pub(super) struct ProblemMembers {
     pub(super) provided_offset: Option<u64>,
 }
 
+/// Time until the next attempt at what an operator has to end.
+const OPERATOR_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// A limit that was reached.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
@@ -107,9 +110,6 @@ pub(super) enum ProblemLimit {
     /// Name of a quota.
     Quota(&'static str),
 }
-
-/// Time until the next attempt at what an operator has to end: a full disk, a maintenance mode.
-const OPERATOR_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 impl ProblemDetails {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -199,9 +199,7 @@ impl From<Error> for ProblemDetails {
             Error::OverQuota { limit } => quota_problem(limit, detail.clone()),
             Error::RateLimited { after } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").with_retry_after(after),
             Error::Suspended => new(StatusCode::FORBIDDEN, "suspended"),
-            Error::Maintenance { .. } => {
-                new(StatusCode::SERVICE_UNAVAILABLE, "maintenance").with_retry_after(OPERATOR_RETRY_AFTER)
-            }
+            Error::Maintenance { .. } => until_operator(new(StatusCode::SERVICE_UNAVAILABLE, "maintenance")),
             Error::Taken(_) => new(StatusCode::CONFLICT, "conflict"),
             Error::IdempotencyKeyReused => new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Error::WrongState { state, .. } => new(StatusCode::CONFLICT, "wrong_state").with_state(state),
@@ -227,9 +225,7 @@ impl From<Error> for ProblemDetails {
                 new(StatusCode::FORBIDDEN, "rejected").with_members(|members| members.reason = Some(code))
             }
             Error::BytesMissing(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing"),
-            Error::StorageFull => {
-                new(StatusCode::INSUFFICIENT_STORAGE, "storage_full").with_retry_after(OPERATOR_RETRY_AFTER)
-            }
+            Error::StorageFull => until_operator(new(StatusCode::INSUFFICIENT_STORAGE, "storage_full")),
             Error::Busy { after, .. } => new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after),
             Error::Internal(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -245,6 +241,11 @@ fn log_cause(error: &Error) {
         Error::Internal(why) => tracing::error!(request_id, why = %chain(why), "defect"),
         _ => {}
     }
+}
+
+/// A problem that an operator has to end: a full disk, a maintenance mode.
+fn until_operator(problem: ProblemDetails) -> ProblemDetails {
+    problem.with_retry_after(OPERATOR_RETRY_AFTER)
 }
 
 fn quota_problem(limit: &'static str, detail: String) -> ProblemDetails {

@@ -1,10 +1,9 @@
-//! Care of the stored bytes: orphans, and what a check of rows against objects found.
+//! Care of the stored bytes: orphans.
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::labels::{LabelledCounter, clamped, counter, gauge};
+use super::labels::{LabelledCounter, counter};
 
 /// Kind of an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +25,10 @@ impl OrphanClass {
     }
 }
 
-/// Metrics of searches and checks.
+/// Metrics of searches.
 pub struct CareMetrics {
     found: LabelledCounter,
     removed: Counter,
-    inconsistencies: Gauge,
 }
 
 impl CareMetrics {
@@ -45,11 +43,6 @@ impl CareMetrics {
                 OrphanClass::ALL.map(OrphanClass::name),
             ),
             removed: counter(registry, "orphans_removed", "Orphans that this node removed from the store"),
-            inconsistencies: gauge(
-                registry,
-                "verify_inconsistencies",
-                "Contradictions between rows and stored objects that the last check of this node found; 0 until one ran",
-            ),
         }
     }
 
@@ -61,10 +54,5 @@ impl CareMetrics {
     /// Counts an orphan that was removed.
     pub fn record_removed_orphan(&self) {
         self.removed.inc();
-    }
-
-    /// Notes the number of contradictions that a check has found.
-    pub fn set_inconsistencies(&self, count: u64) {
-        self.inconsistencies.set(clamped(count));
     }
 }

@@ -40,6 +40,10 @@ pub struct InstanceSnapshot {
     pub quota_ratio: f64,
     /// Bytes by class.
     pub storage: StorageBytes,
+    /// True while new uploads of every tenant are refused for maintenance.
+    pub maintenance: bool,
+    /// Contradictions that the last verification on any node found.
+    pub inconsistencies: u64,
     /// Time of the database at that moment.
     pub taken_at: Timestamp,
 }
@@ -55,6 +59,8 @@ pub(super) struct InstanceGauges {
     oldest_delivery: Gauge,
     quota_ratio: FloatGauge,
     storage: LabelledGauge,
+    maintenance: Gauge,
+    inconsistencies: Gauge,
 }
 
 /// Families of jobs: their numbers, and the age of the oldest.
@@ -115,6 +121,12 @@ impl InstanceGauges {
                 "class",
                 ["used", "reserved", "quarantine", "orphaned"],
             ),
+            maintenance: gauge(registry, "maintenance_mode", "1 while new uploads of every tenant are refused, else 0"),
+            inconsistencies: gauge(
+                registry,
+                "verify_inconsistencies",
+                "Contradictions between rows and objects that the last gantry verify on any node found",
+            ),
         }
     }
 
@@ -141,6 +153,8 @@ impl InstanceGauges {
         self.storage.set("reserved", reserved);
         self.storage.set("quarantine", quarantine);
         self.storage.set("orphaned", orphaned);
+        self.maintenance.set(i64::from(snapshot.maintenance));
+        self.inconsistencies.set(clamped(snapshot.inconsistencies));
     }
 }
 

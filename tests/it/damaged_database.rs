@@ -166,10 +166,16 @@ impl Tmpfs {
 
     /// Fills it until so many bytes are left.
     fn leave(&self, bytes: u64) {
-        let stat = rustix::fs::statvfs(self.0.path()).unwrap();
-        let free = stat.f_bavail * stat.f_frsize;
         let ballast = std::fs::File::create_new(self.0.path().join(format!("ballast-{bytes}"))).unwrap();
-        rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, free.saturating_sub(bytes)).unwrap();
+        // The service writes as well: between measuring and filling there may become less than was measured.
+        loop {
+            let stat = rustix::fs::statvfs(self.0.path()).unwrap();
+            let fill = (stat.f_bavail * stat.f_frsize).saturating_sub(bytes);
+            match rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, fill) {
+                Err(rustix::io::Errno::NOSPC) => {}
+                filled => break filled.unwrap(),
+            }
+        }
     }
 
     fn give_back(&self) {

@@ -1,13 +1,12 @@
 //! The name, the connection, the clock, and what the service says of itself.
 
-use std::time::SystemTime;
-
 use reqwest::Method;
 use reqwest::header::DATE;
 use serde_json::Value;
 
 use super::{CHECK_TIMEOUT, reason_of, request};
 use crate::client::api::ApiClient;
+use crate::domain::clock::{Clock as _, SystemClock, Timestamp};
 use crate::domain::diagnosis::Finding;
 
 /// Difference of clocks in seconds beyond which signed URLs and tokens are at risk.
@@ -62,14 +61,11 @@ pub(super) async fn check_answer(api: &ApiClient) -> Vec<Finding> {
 }
 
 fn check_clock(date: Option<&str>) -> Finding {
-    let Some(there) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
+    let there = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let Some(there) = there.and_then(|there| Timestamp::try_from(there).ok()) else {
         return Finding::warning("clock", "the answer has no Date", "Let the proxy keep the header Date.");
     };
-    let seconds = |time: SystemTime| {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    };
-    let skew = seconds(there) - seconds(SystemTime::now());
+    let skew = there.as_second() - SystemClock.now().as_second();
     if skew.abs() <= MAX_SKEW_SECS {
         return Finding::ok("clock", format!("the server's clock is {skew} s ahead"));
     }
@@ -118,19 +114,20 @@ pub(super) async fn check_readiness(api: &ApiClient) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::clock::{after, before};
     use crate::domain::diagnosis::FindingLevel;
 
     #[test]
     fn clocks_may_differ_by_seconds() {
         let level = |offset: i64| {
-            let now = SystemTime::now();
-            let there = if offset < 0 {
-                now - std::time::Duration::from_secs(offset.unsigned_abs())
-            } else {
-                now + std::time::Duration::from_secs(offset.unsigned_abs())
-            };
-            check_clock(Some(&httpdate::fmt_http_date(there))).level
+            let there = after(
+                before(SystemClock.now(), Duration::from_secs(600)),
+                Duration::from_secs((600 + offset).unsigned_abs()),
+            );
+            check_clock(Some(&httpdate::fmt_http_date(std::time::SystemTime::from(there)))).level
         };
         assert_eq!((level(-20), level(20)), (FindingLevel::Ok, FindingLevel::Ok));
         assert_eq!((level(-60), level(60)), (FindingLevel::Failure, FindingLevel::Failure));

@@ -71,7 +71,7 @@ pub(super) fn routes() -> ApiRoutes {
              protocol; keys with the scope `admin` pass. Uploads under way finish, and downloads work. A mode acts on \
              every node within five seconds.",
         )
-        .json_body::<SetMaintenanceBody>(json!({ "on": true, "message": "Back at noon." }));
+        .json_body::<SetMaintenanceBody>(json!({ "on": false }));
     ApiRoutes::for_tag("Administration").get(PATH, list_modes, list.json_response::<MaintenanceModeListView>(200)).put(
         PATH,
         set_mode,

@@ -19,18 +19,22 @@ use crate::http::openapi::access::{
 };
 use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type};
 
+fn describe_job_list() -> OperationSpec {
+    op("A page of jobs")
+        .operation_id("listJobs")
+        .access(ADMIN_ACCESS)
+        .paged("after")
+        .query("state", one_of(JobState::ALL.map(JobState::name)).optional(), "In this state only.")
+        .query("kind", one_of(JobKind::ALL.map(JobKind::name)).optional(), "Of this kind only.")
+        .query(
+            "tenant",
+            string_type().optional(),
+            "Of this tenant, by name or id; `*`, for operators of the instance, of all tenants.",
+        )
+}
+
 pub(super) fn job_routes() -> ApiRoutes {
-    let list = op("A page of jobs").operation_id("listJobs").access(ADMIN_ACCESS).paged("after");
-    let list = list.query("state", one_of(JobState::ALL.map(JobState::name)).optional(), "In this state only.").query(
-        "kind",
-        one_of(JobKind::ALL.map(JobKind::name)).optional(),
-        "Of this kind only.",
-    );
-    let list = list.query(
-        "tenant",
-        string_type().optional(),
-        "Of this tenant, by name or id; `*`, for operators of the instance, of all tenants.",
-    );
+    let list = describe_job_list();
     let all = op("Retry up to a thousand dead jobs")
         .operation_id("retryDeadJobs")
         .description("Until it says 0 there may be more.")

@@ -89,13 +89,21 @@ pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
         .get(
             &path("/params"),
             handlers::get_upload_form,
-            single.json_response::<UploadFormView<'_>>(200).error_codes(&["quota_exceeded", "too_large"]),
+            single.json_response::<UploadFormView<'_>>(200).error_codes(&[
+                "quota_exceeded",
+                "too_large",
+                "maintenance",
+            ]),
         )
         .get(&path("/sts"), handlers::refuse_credentials, sts)
         .post(
             &path("/multipart"),
             handlers::create_multipart,
-            create.json_response::<CreatedMultipartView>(200).error_codes(&["quota_exceeded", "conflict"]),
+            create.json_response::<CreatedMultipartView>(200).error_codes(&[
+                "quota_exceeded",
+                "conflict",
+                "maintenance",
+            ]),
         )
         .merge(part_routes(
             &path("/multipart/{id}"),

@@ -71,7 +71,13 @@ fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationS
         .response_header("Location", string_type(), "The upload's address.")
         .response_header("Repr-Digest", string_type().optional(), DIGEST_DESCRIPTION);
     let options = options_operation(format!("getResumableOptions{by}"));
-    let create = with_content_errors(create).error_codes(&["quota_exceeded", "conflict", "gone", PARTIAL_FILE_CODE]);
+    let create = with_content_errors(create).error_codes(&[
+        "quota_exceeded",
+        "maintenance",
+        "conflict",
+        "gone",
+        PARTIAL_FILE_CODE,
+    ]);
     [(Method::OPTIONS, options), (Method::POST, create)]
 }
 

@@ -32,7 +32,7 @@ const TENANT_PARAMETER: &str = "Another tenant, by name or id, or `*` for all. F
 const EXAMPLE_ID: &str = "019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11";
 
 pub(super) fn upload_routes() -> ApiRoutes {
-    let refused = ["too_large", "quota_exceeded", "not_found", "storage_full"];
+    let refused = ["too_large", "quota_exceeded", "not_found", "storage_full", "maintenance"];
     let create = op("Open an upload, or find it again").operation_id("createUpload").access(CREATE_UPLOAD_ACCESS).description(
         "The same `external_id`, or the same `Idempotency-Key`, gives the open upload with the parts that the store \
          already has (200). `put` has one signed URL for the whole file; `multipart` has the plan and the first URLs.",

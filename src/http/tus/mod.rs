@@ -35,7 +35,7 @@ pub(super) fn routes() -> ApiRoutes {
 fn with_tus_headers(op: OperationSpec) -> OperationSpec {
     let op =
         op.header("Tus-Resumable", one_of(["1.0.0"]), "The version.").error_codes(&["unsupported_version", "invalid"]);
-    op.error_codes(&["storage_full", "locked", "forbidden"])
+    op.error_codes(&["storage_full", "locked", "forbidden", "maintenance"])
 }
 
 fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationSpec); 2] {

@@ -44,6 +44,7 @@ const FAMILIES: &[&str] = &[
     r#"gantry_storage_bytes{class="quarantine"}"#,
     r#"gantry_orphans_found_total{kind="multipart"}"#,
     "gantry_orphans_removed_total",
+    "gantry_maintenance_mode",
     "gantry_verify_inconsistencies",
     "gantry_db_pool_in_use",
     "gantry_db_pool_wait_seconds_count",
