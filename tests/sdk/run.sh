@@ -91,11 +91,16 @@ pages() {
 }
 
 
+# Without a toolchain for them, the files for Swift and Kotlin are only parsed.
+native() {
+  "$venv/bin/python" tests/sdk/native.py
+}
+
 distributions
 failed=0
 began=$SECONDS
 pids=()
-names=(types python_client js_client django_package guides pages)
+names=(types native python_client js_client django_package guides pages)
 for name in "${names[@]}"; do
   (set -euo pipefail; set -E; trap 'exit 1' ERR; "$name") >"$work/$name.log" 2>&1 &
   pids[${#pids[@]}]=$!

@@ -11,8 +11,18 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, 
 use super::EmbeddedWebFiles;
 
 /// Names of the guides, in the order in which pages list them.
-const GUIDE_NAMES: [&str; 7] =
-    ["put-an-upload-into-a-page", "phones", "backends", "operators", "processors", "errors", "behaviour"];
+const GUIDE_NAMES: [&str; 10] = [
+    "put-an-upload-into-a-page",
+    "phones",
+    "backends",
+    "javascript",
+    "python",
+    "django",
+    "operators",
+    "processors",
+    "errors",
+    "behaviour",
+];
 
 /// Pages by the names of their guides.
 static GUIDE_PAGES: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(render_guide_pages);

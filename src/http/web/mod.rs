@@ -27,6 +27,7 @@ mod guide_page;
 #[exclude = "uploader/test/*"]
 #[exclude = "uploader/types/*"]
 #[exclude = "uploader/node_modules/*"]
+#[exclude = "sdk/*"]
 struct EmbeddedWebFiles;
 
 /// Cache lifetime of a file whose URL contains its version: a year, the longest that RFC 9111 provides for.
