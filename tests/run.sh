@@ -5,6 +5,7 @@
 #   tests/run.sh             everything
 #   tests/run.sh --rust      the Rust tests alone        (further words go to cargo test)
 #   tests/run.sh --clients   the clients that we did not write alone
+#   tests/run.sh --sdk       the libraries of web/sdk alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -123,6 +124,12 @@ client_tests() {
   return $failed
 }
 
+# The libraries of web/sdk, made and installed as their users get them.
+sdk_tests() {
+  say "tests/sdk/run.sh: the libraries"
+  SDK_VENV=$PWD/$tools/sdk bash tests/sdk/run.sh
+}
+
 tools=.tools
 mode=${1:-all}
 logs=$(mktemp -d)
@@ -138,18 +145,23 @@ case $mode in
     build
     client_tests
     ;;
+  --sdk)
+    build
+    sdk_tests
+    ;;
   all)
     checks
     build
     start_servers
     # The clients come first, so that the run ends with the test runner's own closing lines.
     client_tests
+    sdk_tests
     rust_tests
     say "all of it took $SECONDS s"
     grep '^test result' "$logs/rust"
     ;;
   *)
-    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients]" >&2
+    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients | --sdk]" >&2
     exit 2
     ;;
 esac
