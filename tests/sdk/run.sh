@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The libraries of web/sdk, as their users get them: wheels and npm tarballs are made, installed and tested against the real binary
-# (GANTRY_TEST_BIN), and the code of their guides is run. Needs Chromium and the packages of tests/clients, which tests/run.sh installs.
+# (GANTRY_TEST_BIN), and the code of their guides is run. Words choose among types, native, python_client, js_client, django_package,
+# guides and pages. Needs Chromium and the packages of tests/clients, which tests/run.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -40,6 +41,25 @@ types() {
   (cd web/sdk/python && "$venv/bin/mypy" --cache-dir "$work/mypy")
   tests/clients/node_modules/.bin/tsc --project web/sdk/js/tsconfig.json --outDir "$work/types"
   diff -r web/sdk/js/types "$work/types" || { echo "web/sdk/js/types is out of date: npm run types" >&2; return 1; }
+  # As users see them: the guides' programs are checked against what is installed.
+  mkdir "$work/typed"
+  "$venv/bin/python" tests/sdk/guide.py python "$work/typed/guide.py"
+  "$venv/bin/mypy" --strict --config-file= --cache-dir "$work/mypy" --python-executable "$venv/bin/python" "$work/typed/guide.py"
+  cat >"$work/js/typed.ts" <<'TYPESCRIPT'
+import { Client, GantryError, verifyWebhook, type Asset, type Link } from "@gantry/client";
+
+const client = new Client({ url: "https://files.example", token: async () => "gu_" });
+const asset: Asset = await client.upload(new Blob(["a"]), { onProgress: ({ sent }) => sent.toFixed() });
+const link: Link & { url: string } = await client.links.create(asset.id, { uses: 1 });
+for await (const event of client.events.follow({ after: 0 })) event.type.startsWith(link.url);
+for await (const { filename } of client.assets.list({ state: "ready" })) filename.trim();
+// @ts-expect-error: an asset has no such member.
+asset.nothing;
+const { data } = await verifyWebhook("{}", {}, ["whsec_"]).catch((error: GantryError) => { throw error.code; });
+data.asset_id.trim();
+TYPESCRIPT
+  (cd "$work/js" && "$root/tests/clients/node_modules/.bin/tsc" --strict --noEmit --target es2022 --lib es2023,dom,dom.iterable,dom.asynciterable \
+    --module nodenext typed.ts)
   echo "ok: types"
 }
 
@@ -67,6 +87,7 @@ PYTHON
 django_package() {
   "$venv/bin/python" tests/sdk/guide.py project "$work/project"
   cp web/sdk/django/tests/test_gantry.py "$work/project/library/tests.py"
+  export DJANGO_GUIDE=$root/web/guides/django.md
   cd "$work/project"
   with_service bash -o pipefail -c "'$venv/bin/python' manage.py makemigrations --verbosity 0 library && '$venv/bin/python' -W ignore manage.py test --verbosity 2 2>&1 | grep -v Applying"
 }
@@ -100,7 +121,8 @@ distributions
 failed=0
 began=$SECONDS
 pids=()
-names=(types native python_client js_client django_package guides pages)
+names=("$@")
+[ $# -gt 0 ] || names=(types native python_client js_client django_package guides pages)
 for name in "${names[@]}"; do
   (set -euo pipefail; set -E; trap 'exit 1' ERR; "$name") >"$work/$name.log" 2>&1 &
   pids[${#pids[@]}]=$!

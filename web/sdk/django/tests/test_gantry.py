@@ -5,8 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
 import time
+import unittest
 from datetime import timedelta
+from pathlib import Path
 from unittest import mock
 
 import httpx
@@ -21,6 +28,8 @@ from django.db.migrations.writer import MigrationWriter
 from django.forms import modelform_factory
 from django.test import Client as Browser
 from django.test import LiveServerTestCase, TestCase, override_settings
+from django.shortcuts import get_object_or_404
+from django.urls import path
 from django.utils import timezone
 from django_gantry import conf, signals
 from django_gantry.claims import Claim, FieldRules
@@ -269,6 +278,50 @@ class Downloads(TestCase):
         self.assertNotIn("Content-Type", accel)
         behind = httpx.get(conf.get("URL") + place.removeprefix("/_gantry"))
         self.assertEqual((behind.status_code, behind.content), (200, BYTES))
+
+
+urlpatterns = [path("films/<int:pk>/", lambda request, pk: FileResponse(get_object_or_404(Film, pk=pk).file, accel=True))]
+
+
+@unittest.skipUnless(shutil.which("nginx") or os.path.exists("/usr/sbin/nginx"), "nginx is not installed")
+@override_settings(ROOT_URLCONF="library.tests")
+class BehindNginx(LiveServerTestCase):
+    """The location that the guide has, in an nginx before the project."""
+
+    def start_nginx(self) -> str:
+        guide = Path(os.environ["DJANGO_GUIDE"]).read_text()
+        location = re.search(r"```nginx\n(.*?)```", guide, re.S)[1].replace("http://127.0.0.1:8080", conf.get("URL"))
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        place = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, place)
+        temporary = "".join(f"{kind}_temp_path {place}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {self.live_server_url}; }}\n{location} }}"
+        (place / "nginx.conf").write_text(f"daemon off; pid {place}/pid; events {{}} http {{ access_log off; {temporary} {server} }}")
+        command = [shutil.which("nginx") or "/usr/sbin/nginx", "-e", f"{place}/error", "-c", f"{place}/nginx.conf"]
+        nginx = subprocess.Popen(command)
+        self.addCleanup(nginx.wait)
+        self.addCleanup(nginx.terminate)
+        for _ in range(100):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        return f"http://127.0.0.1:{port}"
+
+    def test_the_file_comes_without_a_link(self):
+        film = Film(title="One")
+        film.file.save("one.bin", ContentFile(BYTES))
+        origin = self.start_nginx()
+        answer = httpx.get(f"{origin}/films/{film.pk}/")
+        self.assertEqual((answer.status_code, answer.content), (200, BYTES))
+        self.assertEqual(answer.headers["content-disposition"], 'attachment; filename="one.bin"')
+        self.assertEqual(answer.headers["content-type"], film.file.asset.content_type)
+        part = httpx.get(f"{origin}/films/{film.pk}/", headers={"range": "bytes=10-19"})
+        self.assertEqual((part.status_code, part.content), (206, BYTES[10:20]))
+        self.assertEqual(httpx.get(f"{origin}/_gantry/v1/limits").status_code, 404, "the location is for nginx alone")
 
 
 class Commands(TestCase):

@@ -12,6 +12,8 @@ import { openSource } from "./sources.js";
 
 /** Files up to this size are sent by one request: their parts need no checksums of their own. */
 const SMALL = 16 * 2 ** 20;
+/** How often a day the same file is sent in a way that can be resumed. */
+const MOST_REPETITIONS = 16;
 
 /** @param {Problem} problem */
 function errorOf(problem) {
@@ -37,13 +39,16 @@ export async function send(client, input, options) {
     filename, size: blob.size, content_type: options.contentType ?? (blob.type || undefined), metadata: options.metadata, policy: options.policy,
     external_id: options.externalId, ...(blob.size > SMALL && { checksum: /** @type {const} */ ("sha256"), urls: 0 }),
   };
-  let key = identity && options.resume !== false ? await keyOf([identity, wish]) : undefined;
+  const key = identity && options.resume !== false ? await keyOf([identity, wish]) : undefined;
+  let number = 0;
   const open = async () => {
-    const opened = await client.uploads.create(wish, { idempotencyKey: key, signal: options.signal });
-    if (!key || opened.upload.state === "open") return opened;
-    // What was completed, aborted or has expired under this key is not begun again by it.
-    key = undefined;
-    return client.uploads.create(wish, { signal: options.signal });
+    const { signal } = options;
+    // What was completed, aborted or has expired under a key is not begun again by it: the next one is.
+    for (; key && number < MOST_REPETITIONS; number++) {
+      const opened = await client.uploads.create(wish, { idempotencyKey: `${key}-${number}`, signal });
+      if (opened.upload.state === "open") return opened;
+    }
+    return client.uploads.create(wish, { signal });
   };
   return follow(client, asFile(blob, filename), open, options);
 }

@@ -113,7 +113,7 @@ class SyncClient(unittest.TestCase):
         self.assertGreater(len(lost), 3)
 
     def test_a_killed_process_is_gone_on_with_by_another(self) -> None:
-        path = self.path()
+        path = self.path(name="killed.bin")
         code = (
             "import os, sys, gantry_client as g\n"
             "def progress(sent, size):\n    if sent >= 16_000_000: os._exit(9)\n"
@@ -127,6 +127,7 @@ class SyncClient(unittest.TestCase):
         self.assertLess(sent, len(BIG) - 16_000_000)
         again = self.client.upload(path)
         self.assertEqual(again.sha256, DIGEST)
+        self.assertEqual(len(list(self.client.assets.list(name="killed.bin"))), 2)
 
     def test_answers_that_are_lost_change_nothing(self) -> None:
         counts: dict[tuple[str, str], int] = {}

@@ -26,13 +26,13 @@ class GantryFieldFile(FieldFile):
     @property
     def asset(self) -> Asset:
         """The asset as the service has it now: state, digest, type, derivatives."""
-        self._require_file()  # type: ignore[attr-defined]
+        self._require_file()
         return conf.client().assets.get(str(self.asset_id))
 
     def link(self, **wish: Any) -> str:
         """A link of its own, like `url`: `expires_in`, `uses`, `disposition`, `filename`, `variant`, `ip`."""
-        self._require_file()  # type: ignore[attr-defined]
-        url: str = self.storage.url(self.name, **wish)  # type: ignore[call-arg]
+        self._require_file()
+        url: str = self.storage.url(self.name, **wish)
         return url
 
 

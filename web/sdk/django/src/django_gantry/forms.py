@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
-from django.forms.widgets import Script  # type: ignore[attr-defined]
+from django.forms.widgets import Script
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 

@@ -24,7 +24,7 @@ class FileResponse(HttpResponse):
 
     def __init__(self, file: FieldFile, *, accel: bool = False, expires_in: int = EXPIRES_IN, **wish: Any) -> None:
         super().__init__(status=200 if accel else 302)
-        link: str = file.storage.url(file.name, expires_in=expires_in, **wish)  # type: ignore[call-arg]
+        link: str = file.storage.url(file.name, expires_in=expires_in, **wish)
         # The type is that of the file, which nginx or the browser is told by the service.
         del self["Content-Type"]
         if accel:

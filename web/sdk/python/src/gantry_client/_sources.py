@@ -6,9 +6,9 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import BinaryIO, Protocol, Union
+from typing import IO, Protocol, Union
 
-SourceLike = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+SourceLike = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes]]
 
 _SAMPLE = 64 * 1024
 _PIECE = 1 << 20
@@ -46,7 +46,7 @@ class BytesSource:
 class FileSource:
     """A file object that can seek, from where it is now to its end."""
 
-    def __init__(self, file: BinaryIO, *, owned: bool = False, identity: str = "") -> None:
+    def __init__(self, file: IO[bytes], *, owned: bool = False, identity: str = "") -> None:
         self._file = file
         self._owned = owned
         self._identity = identity
@@ -85,7 +85,7 @@ class FileSource:
 class StreamSource:
     """A stream of unknown length, read once from its beginning to its end."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         name = getattr(stream, "name", None)
         self.name: str | None = os.path.basename(name) if isinstance(name, str) and name else None

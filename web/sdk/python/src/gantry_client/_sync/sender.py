@@ -26,6 +26,8 @@ Progress = Callable[[int, int], None]
 SMALL = 16 << 20
 #: Up to this size the digest of the whole is made beside the parts'.
 DIGEST_UP_TO = 256 << 20
+#: How often a day the same file is sent in a way that can be resumed.
+MOST_REPETITIONS = 16
 _PIECE = 1 << 18
 #: The storage has the object already: a try whose answer was lost had arrived.
 _THERE = {409, 412}
@@ -90,9 +92,12 @@ class Sender:
             return self.uploads.create(**described)
         whole = json.dumps([fingerprint, described], sort_keys=True)
         key = "file-" + hashlib.sha256(whole.encode()).hexdigest()
-        opened = self.uploads.create(**described, idempotency_key=key)
-        # What was completed, aborted or has expired under this key is not begun again by it.
-        return opened if opened.upload.state == "open" else self.uploads.create(**described)
+        # What was completed, aborted or has expired under a key is not begun again by it: the next one is.
+        for number in range(MOST_REPETITIONS):
+            opened = self.uploads.create(**described, idempotency_key=f"{key}-{number}")
+            if opened.upload.state == "open":
+                return opened
+        return self.uploads.create(**described)
 
     def send_whole(self, opened: OpenedUpload) -> None:
         signed = opened.put or (self.uploads.sign(opened.upload.id, [1]))[0]
