@@ -14,6 +14,8 @@ import { openSource } from "./sources.js";
 const SMALL = 16 * 2 ** 20;
 /** How often a day the same file is sent in a way that can be resumed. */
 const MOST_REPETITIONS = 16;
+/** Bytes of the beginning, middle and end by which a file is known again. */
+const SAMPLE = 64 * 1024;
 
 /** @param {Problem} problem */
 function errorOf(problem) {
@@ -22,10 +24,12 @@ function errorOf(problem) {
   return new Kind(message, { code, requestId, retryable, problem: { ...(field && { field }), ...(detail && { detail }) } });
 }
 
-/** A key under which the same file is found again: of its place, size, time and of what is asked for.
- * @param {unknown[]} facts */
-async function keyOf(facts) {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(facts)));
+/** A key under which the same file is found again: of its place, size, time, some of its bytes, and of what is asked for.
+ * @param {Blob} blob @param {unknown[]} facts */
+async function keyOf(blob, facts) {
+  const starts = [0, Math.max(0, Math.floor((blob.size - SAMPLE) / 2)), Math.max(0, blob.size - SAMPLE)];
+  const sample = new Blob([JSON.stringify(facts), ...starts.map((start) => blob.slice(start, start + SAMPLE))]);
+  const digest = await crypto.subtle.digest("SHA-256", await sample.arrayBuffer());
   return `file-${[...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
@@ -39,7 +43,7 @@ export async function send(client, input, options) {
     filename, size: blob.size, content_type: options.contentType ?? (blob.type || undefined), metadata: options.metadata, policy: options.policy,
     external_id: options.externalId, ...(blob.size > SMALL && { checksum: /** @type {const} */ ("sha256"), urls: 0 }),
   };
-  const key = identity && options.resume !== false ? await keyOf([identity, wish]) : undefined;
+  const key = identity && options.resume !== false ? await keyOf(blob, [identity, wish]) : undefined;
   let number = 0;
   const open = async () => {
     const { signal } = options;

@@ -95,6 +95,14 @@ test("another process goes on with what a killed one began", async () => {
   assert.equal((await client.upload(path)).sha256, DIGEST);
 });
 
+test("another file of the same name, size and time is another file", async () => {
+  const file = (byte) => new File([new Uint8Array(20_000_000).fill(byte)], "same.bin", { lastModified: 7 });
+  const enough = new AbortController();
+  const begun = client.upload(file(1), { parallel: 2, signal: enough.signal, onProgress: ({ sent }) => { if (sent > 0) enough.abort(new Error("enough")); } });
+  await assert.rejects(begun, /enough/);
+  assert.equal((await client.upload(file(2))).sha256, sha256(Buffer.alloc(20_000_000, 2)));
+});
+
 test("answers that are lost change nothing", async () => {
   const counts = new Map();
   const broken = (method, url) => {
