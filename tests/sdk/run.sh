@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 venv=${SDK_VENV:-$root/.tools/sdk}
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 GANTRY_TEST_BIN=$(realpath "${GANTRY_TEST_BIN:-target/debug/gantry}")
 export GANTRY_TEST_BIN
 
