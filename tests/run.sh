@@ -6,6 +6,7 @@
 #   tests/run.sh --rust      the Rust tests alone        (further words go to cargo test)
 #   tests/run.sh --clients   the clients that we did not write alone
 #   tests/run.sh --infra     the files of infra/ alone, by their own tools
+#   tests/run.sh --sdk       the libraries of web/sdk alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -133,6 +134,12 @@ infra_tests() {
   PATH="$PWD/$tools/venv/bin:$PATH" tests/infra/run.sh "$tools/infra"
 }
 
+# The libraries of web/sdk, made and installed as their users get them.
+sdk_tests() {
+  say "tests/sdk/run.sh: the libraries"
+  SDK_VENV=$PWD/$tools/sdk bash tests/sdk/run.sh
+}
+
 tools=.tools
 mode=${1:-all}
 logs=$(mktemp -d)
@@ -152,6 +159,10 @@ case $mode in
     build
     infra_tests
     ;;
+  --sdk)
+    build
+    sdk_tests
+    ;;
   all)
     checks
     build
@@ -159,12 +170,13 @@ case $mode in
     infra_tests
     # The clients come first, so that the run ends with the test runner's own closing lines.
     client_tests
+    sdk_tests
     rust_tests
     say "all of it took $SECONDS s"
     grep '^test result' "$logs/rust"
     ;;
   *)
-    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients | --infra]" >&2
+    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients | --infra | --sdk]" >&2
     exit 2
     ;;
 esac

@@ -23,10 +23,12 @@ mod guide_page;
 #[include = "*.css"]
 #[include = "*.js"]
 #[include = "guides/*.md"]
+#[include = "llms.txt"]
 #[exclude = "uploader/examples/*"]
 #[exclude = "uploader/test/*"]
 #[exclude = "uploader/types/*"]
 #[exclude = "uploader/node_modules/*"]
+#[exclude = "sdk/*"]
 struct EmbeddedWebFiles;
 
 /// Cache lifetime of a file whose URL contains its version: a year, the longest that RFC 9111 provides for.
@@ -64,6 +66,11 @@ pub(super) fn routes() -> ApiRoutes {
             get_versioned_module,
             file_op("getUploaderModuleOfVersion").description("The same for this service's own pages."),
         )
+        .get(
+            "/llms.txt",
+            get_llms_text,
+            file_op("getLlmsText").description("What programs that read documents should know."),
+        )
         .get("/u/{grant}", grant_page::get_grant_page, grant_page::describe_grant_page())
 }
 
@@ -82,6 +89,10 @@ async fn get_dashboard_page(State(site): State<AppState>, headers: HeaderMap) ->
 
 async fn get_docs_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
     serve_page(&site, &headers, "docs.html").await
+}
+
+async fn get_llms_text(State(site): State<AppState>, headers: HeaderMap) -> Response {
+    serve_file(&site, &headers, "llms.txt", REVALIDATE_CACHE_CONTROL).await
 }
 
 async fn get_guide_page(State(site): State<AppState>, headers: HeaderMap, PathId(name): PathId<String>) -> Response {

@@ -1,0 +1,3 @@
+"""Large files in Django by Gantry."""
+
+__version__ = "0.1.0"

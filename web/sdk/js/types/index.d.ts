@@ -1,0 +1,16 @@
+export { Client } from "./client.js";
+export type ClientOptions = import("./client.js").ClientOptions;
+export type UploadOptions = import("./client.js").UploadOptions;
+export type Download = import("./downloads.js").Download;
+export type DownloadOptions = import("./downloads.js").DownloadOptions;
+export type Asset = import("./models.js").Asset;
+export type GantryEvent = import("./models.js").GantryEvent;
+export type Link = import("./models.js").Link;
+export type NewLink = import("./models.js").NewLink;
+export type NewUpload = import("./models.js").NewUpload;
+export type Opened = import("./models.js").Opened;
+export type Upload = import("./models.js").Upload;
+export type Webhook = import("./models.js").Webhook;
+export type WebhookMessage = import("./webhooks.js").WebhookMessage;
+export { AuthenticationError, ConflictError, DigestMismatchError, GantryError, GoneError, InvalidRequestError, NetworkError, NotFoundError, NotReadyError, PermissionError, QuotaError, RateLimitError, RejectedError, StorageError, TooLargeError, UnavailableError, WebhookVerificationError } from "./errors.js";
+export { signWebhook, verifyWebhook } from "./webhooks.js";

@@ -1,0 +1,1 @@
+"""The client for code that runs on an event loop."""
