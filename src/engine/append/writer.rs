@@ -153,6 +153,11 @@ impl AppendWriter {
     pub(super) async fn accept_bytes(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
             let part = self.ledger()?.part_at(self.part_start);
+            // A length that was declared just now may have made what is at the store a whole part.
+            if self.current_part_len() == part && self.position() < self.max_size && !self.has_all()? {
+                self.send_part().await?;
+                continue;
+            }
             let room = part.saturating_sub(self.current_part_len()).min(self.max_size.saturating_sub(self.position()));
             if room == 0 {
                 return Err(Error::TooLarge { limit: self.position() });

@@ -170,6 +170,25 @@ on_both_services! {
         "#);
     }
 
+    async fn a_length_may_come_with_the_last_of_large_pieces(service) {
+        // Where the parts of the plan for the length are as large as what is at the store already, and around it.
+        let half = 8 << 20;
+        for (first, size) in [(half, 2 * half), (half, 2 * half - 1), (half, 2 * half + 1), (5 << 20, 10 << 20)] {
+            let tus = Tus::new(service);
+            let bytes = noise(size, 9);
+            let created = tus.request("POST", "/tus").header("upload-defer-length", 1).send().await.unwrap();
+            let id = created.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            assert_eq!(tus.send(&id, 0, bytes[..first].to_vec()).await.status(), 204);
+            let last = tus.patch(&id, first, bytes[first..].to_vec()).header("upload-length", size).send().await.unwrap();
+            assert_eq!(last.status(), 204, "{first} of {size}");
+            assert!(tus.content(&id).await == bytes);
+            // Bytes beyond the length are refused where the last part is whole already.
+            let created = tus.request("POST", "/tus").header("upload-length", first).send().await.unwrap();
+            let id = created.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            assert_eq!(tus.send(&id, 0, bytes[..=first].to_vec()).await.status(), 413, "{first} of {first}");
+        }
+    }
+
     async fn an_empty_patch_may_bring_the_length(service) {
         for size in [0, 5, 9_000_000, 40_000_000] {
             let tus = Tus::new(service);
