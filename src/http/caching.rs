@@ -19,11 +19,12 @@ use tower_http::compression::{CompressionLayer, Predicate};
 const MAX_TAGGED_BYTES: u64 = 1 << 20;
 /// Shorter answers are not worth compressing.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
-const COMPRESSIBLE_TYPES: [&str; 6] = [
+const COMPRESSIBLE_TYPES: [&str; 7] = [
     "application/json",
     "application/openmetrics-text",
     "application/problem+json",
     "text/html",
+    "text/plain",
     "text/css",
     "text/javascript",
 ];
