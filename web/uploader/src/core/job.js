@@ -3,7 +3,8 @@
 import { sleep, until } from "./abort.js";
 import { appendAll } from "./append.js";
 import { sha256OfBlob } from "./digest.js";
-import { requireReadable, verifyFile } from "./files.js";
+import { WHOLE_SAMPLE_BYTES, requireReadable, verifyFile } from "./files.js";
+import { sendForm } from "./form.js";
 import { SMALL_BYTES, UploadGone, openUpload } from "./open.js";
 import { sendParts } from "./parts.js";
 import { ProblemError, asProblem } from "./problem.js";
@@ -42,6 +43,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     this.lanes = new Map();
     this.confirmations = 0;
+    /** The file was sent as a form, and it is not known what became of it. */
+    this.formTried = false;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
     this.asset = undefined;
     /** @type {Set<() => void>} */
@@ -122,7 +125,7 @@ export class Job {
   }
 
   /** @param {Opened} opened */
-  async transfer({ upload, put, urls }) {
+  async transfer({ upload, put, urls, form }) {
     const { entry } = this;
     if (!entry.file) {
       // All that is missing may be the word that everything was sent. What a single PUT brought, only the storage knows.
@@ -131,6 +134,8 @@ export class Job {
       return this.complete();
     }
     this.move({ kind: "uploading" });
+    const sent = await sendForm(this, form);
+    if (sent !== undefined) return sent;
     if (upload.method === "multipart") {
       if (entry.size > 0) this.whole = this.digest().catch(() => null);
       await sendParts(this, upload, urls);
@@ -260,6 +265,7 @@ export class Job {
     const { entry, context: { worker, digestUpTo }, signal } = this;
     if (entry.sha256) return entry.sha256;
     if (!entry.file || entry.size > digestUpTo) return null;
+    if (entry.sample && entry.size <= WHOLE_SAMPLE_BYTES) return entry.sample;
     if (entry.size <= SMALL_BYTES) return until(sha256OfBlob(entry.file), signal);
     return worker.sha256(entry.file, true, signal);
   }
