@@ -28,10 +28,10 @@ export async function requireReadable(file) {
 /** The digest of the first, middle and last bytes. @param {Blob} file */
 export async function sampleOf(file) {
   const middle = Math.max(0, Math.floor((file.size - SAMPLE_BYTES) / 2));
-  const pieces = file.size <= WHOLE_SAMPLE_BYTES ? [file]
-    : [file.slice(0, SAMPLE_BYTES), file.slice(middle, middle + SAMPLE_BYTES), file.slice(file.size - SAMPLE_BYTES)];
+  const sample = file.size <= WHOLE_SAMPLE_BYTES ? file
+    : new Blob([file.slice(0, SAMPLE_BYTES), file.slice(middle, middle + SAMPLE_BYTES), file.slice(file.size - SAMPLE_BYTES)]);
   try {
-    return await sha256(new Uint8Array(await new Blob(pieces).arrayBuffer()));
+    return await sha256(new Uint8Array(await sample.arrayBuffer()));
   } catch {
     throw unreadableProblem();
   }

@@ -17,6 +17,7 @@ export async function sendForm(job, url) {
   const { entry, context: { sender }, signal } = job;
   if (!url || job.formTried || !entry.file || !isSmall(entry)) return undefined;
   job.formTried = true;
+  job.move({ kind: "uploading" });
   const body = new FormData();
   body.append("file", entry.file, entry.name);
   try {

@@ -96,6 +96,9 @@ export class Job {
     const opened = await this.persevere("open", () => openUpload(this));
     this.opened(opened);
     if (opened.upload.state !== "open") return true;
+    // One request needs no lock: where two pages send the same form, the service takes one of them.
+    const sent = await sendForm(this, opened.form);
+    if (sent !== undefined) return sent;
     await this.lock(opened.upload.id);
     try {
       return await this.transfer(opened);
@@ -125,7 +128,7 @@ export class Job {
   }
 
   /** @param {Opened} opened */
-  async transfer({ upload, put, urls, form }) {
+  async transfer({ upload, put, urls }) {
     const { entry } = this;
     if (!entry.file) {
       // All that is missing may be the word that everything was sent. What a single PUT brought, only the storage knows.
@@ -134,8 +137,6 @@ export class Job {
       return this.complete();
     }
     this.move({ kind: "uploading" });
-    const sent = await sendForm(this, form);
-    if (sent !== undefined) return sent;
     if (upload.method === "multipart") {
       if (entry.size > 0) this.whole = this.digest().catch(() => null);
       await sendParts(this, upload, urls);

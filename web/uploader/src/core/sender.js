@@ -47,7 +47,8 @@ export class Sender {
   async sendNow({ kind, signal, patience, onProgress, bytes, ...request }, target) {
     const life = anySignal([signal, this.connection.loss.signal]);
     const body = bytes ?? (request.body instanceof Blob ? request.body.size : 0);
-    const silence = this.http.tellsProgress && bytes === undefined ? patience : patience + (1000 * body) / SLOWEST_LINE;
+    const watched = body > 0 && bytes === undefined;
+    const silence = this.http.tellsProgress && watched ? patience : patience + (1000 * body) / SLOWEST_LINE;
     /** @type {unknown} */
     let watchdog;
     const alive = () => {
@@ -63,7 +64,7 @@ export class Sender {
     };
     alive();
     try {
-      const answer = await until(this.http.send({ ...request, ...target, signal: life.signal, onProgress: progressed }), life.signal);
+      const answer = await until(this.http.send({ ...request, ...target, signal: life.signal, ...(watched && { onProgress: progressed }) }), life.signal);
       if (kind === "bytes" && answer.status < 300) this.gate.count(Math.max(0, body - told));
       return answer;
     } catch (error) {
