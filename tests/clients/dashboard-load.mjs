@@ -81,7 +81,9 @@ for number, subject in enumerate(subjects):
         db.execute("INSERT INTO job_attempt SELECT id, ?, tenant_id, kind, subject_id, 'node-1:4711', created_at + ?, created_at + ?, ?, 'the scanner did not answer' FROM job WHERE id = ?",
             (attempt, 2000000 << attempt, (2000000 << attempt) + 1500000, "dead" if attempt == 8 else "failed", job["id"]))
 for tenant, at in last.items():
-    db.execute("UPDATE feed SET last = ? WHERE tenant_id = ?", (at, tenant))
+    # What the rows stand for was told to webhooks and counted long ago.
+    db.execute("UPDATE feed SET last = ?1, counted = ?1 WHERE tenant_id = ?2", (at, tenant))
+    db.execute("UPDATE webhook SET cursor = ? WHERE tenant_id = ?", (at, tenant))
 # An audit trail of a month.
 entry = rows("SELECT * FROM audit LIMIT 1")
 for number in range(20000 if entry else 0):
