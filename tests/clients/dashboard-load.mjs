@@ -2,7 +2,8 @@
 //
 //   node tests/clients/dashboard-load.mjs [assets]
 //
-// The demo's rows are multiplied in the database itself, while the service is stopped. GANTRY_TEST_BIN names the service's binary.
+// The demo's rows are multiplied in the database itself, while the service is stopped. GANTRY_TEST_BIN names the service's binary; with
+// KEEP_DATA=1 its data directory stays.
 
 import { execFile } from "node:child_process";
 import { join } from "node:path";
@@ -106,6 +107,12 @@ try {
   const { stdout } = await run("python3", ["-c", FILL, join(service.dir, "gantry.db"), String(ASSETS)], { maxBuffer: 1 << 24 });
   console.log(stdout.trim());
   await service.launch();
+  // The service counts the new rows and indexes their names once.
+  const settled = async () => {
+    const { chores } = await (await fetch(`${service.url}/v1/admin/chores`, { headers: { authorization: `Bearer ${service.key}` } })).json();
+    return chores.filter(({ name }) => ["rollup", "alarms"].includes(name)).every(({ last_report: report }) => report !== null);
+  };
+  for (let tries = 0; tries < 300 && !await settled(); tries++) await new Promise((resolve) => setTimeout(resolve, 1000));
   browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   page.setDefaultTimeout(60_000);
@@ -156,6 +163,8 @@ try {
   console.log(slow.length === 0 ? "Every view is shown within 300 ms." : `Over 300 ms: ${slow.map(({ view }) => view).join(", ")}`);
 } finally {
   await browser?.close();
-  if (process.env.GANTRY_KEEP) console.log(service.dir);
-  else await service.stop();
+  if (process.env.KEEP_DATA) {
+    service.process.kill("SIGTERM");
+    console.log(service.dir);
+  } else await service.stop();
 }

@@ -65,7 +65,8 @@ export class PartAccount {
   inFlight = new Set();
   /** Parts that were on their way when a browser was killed. */
   lost = 0;
-  refused = 0;
+  /** Answers that were no success, by their status; 0: there was none. */
+  refused = {};
 
   watch(page) {
     const partOf = (request) => request.method() === "PUT" && new URL(request.url()).searchParams.get("partNumber");
@@ -75,11 +76,13 @@ export class PartAccount {
       this.starts.set(part, (this.starts.get(part) ?? 0) + 1);
       this.inFlight.add(request);
     });
+    const refuse = (status) => { this.refused[status] = (this.refused[status] ?? 0) + 1; };
     page.on("requestfinished", async (request) => {
       if (!this.inFlight.delete(request)) return;
-      if ((await request.response())?.status() === 403) this.refused++;
+      const status = (await request.response())?.status();
+      if (status !== 200) refuse(status ?? 0);
     });
-    page.on("requestfailed", (request) => this.inFlight.delete(request));
+    page.on("requestfailed", (request) => { if (this.inFlight.delete(request)) refuse(0); });
   }
 
   /** The browser is gone: what it had not finished is lost. */

@@ -45,10 +45,12 @@ test("killed: the browser is killed 20 times in 1 GB at 20 MB/s, and only what w
   await visit.becomes("ready", 5 * MINUTE);
   const { state, uploadId } = await visit.page.evaluate(() => item());
   const { part_size: partSize, part_count: parts } = await stage.api(`/v1/uploads/${uploadId}`);
-  t.diagnostic(`${parts} parts of ${number(partSize / MB)} MB; ${account.lost} were on their way at ${KILLS} kills, ${account.again} were sent again; ${number((Date.now() - began) / 1000)} s`);
+  t.diagnostic(`${parts} parts of ${number(partSize / MB)} MB; ${account.lost} were on their way at ${KILLS} kills, ${account.again} were sent again; other answers ${JSON.stringify(account.refused)}; ${number((Date.now() - began) / 1000)} s`);
   assert.equal(state.sha256, file.sha256);
   assert.equal(account.starts.size, parts);
-  assert.ok(account.again <= account.lost, `${account.again} parts again, ${account.lost} lost`);
+  // What the storage refused, or a machine without time lost, was sent again within its session.
+  const refused = Object.values(account.refused).reduce((sum, times) => sum + times, 0);
+  assert.ok(account.again <= account.lost + refused, `${account.again} parts again, ${account.lost} lost`);
 });
 
 test("brief: URLs that live 20 s carry an upload of 5 minutes", async (t) => {
@@ -61,7 +63,7 @@ test("brief: URLs that live 20 s carry an upload of 5 minutes", async (t) => {
   await begin(visit, file);
   await visit.becomes("ready", 15 * MINUTE);
   const took = (Date.now() - began) / 1000;
-  t.diagnostic(`${number(took)} s for ${account.starts.size} parts, ${account.again} sent again, ${account.refused} answers of 403`);
+  t.diagnostic(`${number(took)} s for ${account.starts.size} parts, ${account.again} sent again, other answers ${JSON.stringify(account.refused)}`);
   assert.ok(took >= 300, `${took} s`);
   assert.equal((await visit.page.evaluate(() => item())).state.sha256, file.sha256);
   assert.deepEqual(await visit.page.evaluate(() => ["failed", "waiting"].filter((kind) => kinds.has(kind))), []);
