@@ -91,6 +91,23 @@ test("pages for people without an account", async (t) => {
     assert.ok(puts.length <= 4 + 4, `${puts.length} parts`);
   });
 
+  await t.test("a cancelled upload ends the grant, and the page says so", async () => {
+    const opened = await api(service, "/v1/uploads", { method: "POST", body: { filename: "unwanted.bin", size: 60 * MIB } });
+    const path = join(service.dir, "unwanted.bin");
+    await writeFile(path, randomBytes(60 * MIB));
+    const { page } = await openPage(browser, address(opened.grant), { uploadBytesPerSecond: 8 * MIB });
+    await choose(page, path);
+    await row(page, "uploading").getByRole("button", { name: "Cancel: unwanted.bin" }).click();
+    await page.waitForSelector("#end:not([hidden])");
+    assert.match(await page.textContent("#end"), /^The upload was cancelled\. Nothing more can be sent to this address/);
+    assert.ok(await page.locator("gantry-uploader").isHidden());
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, "grant-cancelled");
+    while ((await api(service, `/v1/uploads/${opened.upload.id}`)).state !== "aborted") await page.waitForTimeout(100);
+    const again = await page.goto(address(opened.grant));
+    assert.equal(again.status(), 410);
+  });
+
   await t.test("works without scripts as a plain form", async () => {
     const grant = await grantFor({ max_size: 1000 });
     const { page } = await openPage(browser, address(grant), { javaScriptEnabled: false });

@@ -12,7 +12,7 @@ export async function readNumbers({ api, rights }) {
   const tenant = rights.operator ? "*" : undefined;
   const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, tenant, ...parameters }).then((page) => ({ rows: page.uploads, next: page.next })));
   const from = new Date(Math.floor(Date.now() / HOUR) * HOUR - (2 * HOURS - 1) * HOUR).toISOString();
-  const rejected = optional(api.get("/v1/assets", { state: "rejected", limit: COUNTED }).then(({ assets, next }) => ({ rows: assets, next })));
+  const rejected = optional(api.get("/v1/assets", { state: "rejected", limit: COUNTED, tenant }).then(({ assets, next }) => ({ rows: assets, next })));
   const [newest, open, stalled, refused, stats, queues, alarms, overview] = await Promise.all([
     api.get("/v1/assets", { limit: 8 }).then((page) => page.assets),
     uploads(), uploads({ idle_for: STALLED_FOR }), rejected,
@@ -63,14 +63,17 @@ function changeOf({ sum, before }) {
 }
 
 function tilesOf({ lists, hours, queues, overview }) {
-  const inFlight = overview?.uploads_in_flight ?? lists.open?.number;
+  // The number is that of the rows behind it, unless there are more of them than were counted.
+  const exact = lists.open && !lists.open.text.endsWith("+");
+  const inFlight = overview && !exact ? shortCount(overview.uploads_in_flight) : lists.open?.text ?? "–";
+  const completing = overview && exact ? overview.uploads_in_flight - lists.open.number : 0;
   const still = lists.stalled?.number;
   const tenant = overview ? { tenant: "*" } : {};
   const tiles = [
-    { label: "Uploads in flight", value: overview ? shortCount(inFlight) : lists.open?.text ?? "–", to: ["uploads", { state: "open", ...tenant }], note: overview ? "in all tenants" : "open now" },
+    { label: "Uploads in flight", value: inFlight, to: ["uploads", { state: "open", ...tenant }], note: completing > 0 ? `and ${count(completing)} being completed` : overview ? "in all tenants" : "open now" },
     { label: "Stand still", value: lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
   ];
-  tiles.push({ label: "In quarantine", value: lists.rejected?.text ?? "–", note: "rejected assets", to: ["quarantine", {}], tone: lists.rejected?.number ? "warning" : null });
+  tiles.push({ label: "In quarantine", value: lists.rejected?.text ?? "–", note: "rejected assets", to: ["quarantine", tenant], tone: lists.rejected?.number ? "warning" : null });
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));
   if (overview?.storage) tiles.push(...storageTiles(overview));

@@ -129,6 +129,12 @@ export type OpenedUpload = {
         part_count: number;
         urls: SignedUrl[];
     } | undefined;
+    /**
+     * Where the holder of the grant sends the file without any other credential.
+     */
+    endpoints?: {
+        form?: string;
+    } | undefined;
 };
 export type Limits = {
     /**
@@ -400,7 +406,7 @@ export type HttpRequest = {
     method: string;
     url: string;
     headers?: Record<string, string> | undefined;
-    body?: string | Blob | undefined;
+    body?: string | Blob | FormData | undefined;
     signal?: AbortSignal | undefined;
     onProgress?: ((loaded: number) => void) | undefined;
 };
