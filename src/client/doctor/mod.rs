@@ -6,7 +6,7 @@
 //! transfer  a small file by a signed URL, as a page of another origin would send it; it is aborted afterwards
 //! ```
 //!
-//! Every check ends within [`CHECK_TIMEOUT`]; one that fails does not stop those that can still say something.
+//! Every check ends within ten seconds; one that fails does not stop those that can still say something.
 
 use std::time::Duration;
 

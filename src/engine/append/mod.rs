@@ -20,6 +20,7 @@ mod digest;
 mod finish;
 mod lease;
 mod memory;
+mod multipart;
 mod open;
 mod paced_body;
 mod receive;

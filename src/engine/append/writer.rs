@@ -120,7 +120,7 @@ impl AppendWriter {
         self.fence
     }
 
-    fn ledger(&self) -> Result<&AppendLedger> {
+    pub(super) fn ledger(&self) -> Result<&AppendLedger> {
         self.upload.ledger().ok_or_else(no_ledger_error)
     }
 
@@ -152,12 +152,9 @@ impl AppendWriter {
     /// Collects bytes and sends full parts. Bytes beyond the file's limit are refused, after those that fit.
     pub(super) async fn accept_bytes(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let part = self.ledger()?.part_at(self.part_start);
             // A length that was declared just now may have made what is at the store a whole part.
-            if self.current_part_len() == part && self.position() < self.max_size && !self.has_all()? {
-                self.send_part().await?;
-                continue;
-            }
+            self.send_part_if_whole().await?;
+            let part = self.ledger()?.part_at(self.part_start);
             let room = part.saturating_sub(self.current_part_len()).min(self.max_size.saturating_sub(self.position()));
             if room == 0 {
                 return Err(Error::TooLarge { limit: self.position() });
@@ -166,13 +163,20 @@ impl AppendWriter {
                 self.acquire_buffer_block(room).await?;
             }
             self.buffer.fill_from(&mut bytes, room.min(MAX_SEGMENT_BYTES - self.buffer.len().min(MAX_SEGMENT_BYTES)));
-            if self.current_part_len() == part && !self.has_all()? {
-                self.send_part().await?;
-            } else if self.buffer.len() >= MAX_SEGMENT_BYTES {
+            if !self.send_part_if_whole().await? && self.buffer.len() >= MAX_SEGMENT_BYTES {
                 self.write_segment().await?;
             }
         }
         Ok(())
+    }
+
+    /// Sends the current part if all its bytes are here. The last part is sent with the end of the file.
+    async fn send_part_if_whole(&mut self) -> Result<bool> {
+        let is_whole = self.current_part_len() == self.ledger()?.part_at(self.part_start) && !self.has_all()?;
+        if is_whole {
+            self.send_part().await?;
+        }
+        Ok(is_whole)
     }
 
     /// Gets memory for more bytes: free memory, memory of parts under way, or memory that this append frees itself.
@@ -379,27 +383,5 @@ impl AppendWriter {
             }
         }
         Err(StoreError::Conflict.into())
-    }
-
-    /// Creates the multipart upload before the first part, unless an earlier append did.
-    async fn ensure_multipart(&mut self) -> Result<String> {
-        if let Some(store_id) = &self.ledger()?.store_id {
-            return Ok(store_id.clone());
-        }
-        if self.fence > 1 {
-            // A holder that died may have created an upload without recording its id; its content is unknown.
-            for lost in self.engine.uploads.list_multiparts_under(&self.upload.key).await? {
-                self.engine.uploads.abort_until_gone(&self.upload.key, &lost).await?;
-            }
-        }
-        let (key, token) = (self.upload.key.clone(), self.upload.write_token.clone());
-        let store_id = self.engine.blobs.create_multipart(&key, &token, None, None).await?;
-        crash::point("after_create_multipart");
-        let id = store_id.clone();
-        if let Err(error) = self.commit_ledger(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {
-            self.engine.blobs.abort_multipart(&key, &store_id).await?;
-            return Err(error);
-        }
-        Ok(store_id)
     }
 }

@@ -38,12 +38,11 @@ pub(super) fn audit(mut row: InsertTuple<'_>, entry: &AuditEntry) {
         .push_bind(entry.request.clone());
 }
 
-const SUM: &str = "SELECT \
-    CAST(coalesce((SELECT sum(quota_charge) FROM asset WHERE tenant_id = $1), 0) \
-       + coalesce((SELECT sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)) FROM upload WHERE tenant_id = $1), 0) \
-       AS bigint) AS bytes, \
-    (SELECT count(quota_charge) FROM asset WHERE tenant_id = $1) AS files, \
-    (SELECT count(quota_charge) FROM upload WHERE tenant_id = $1) AS uploads";
+/// One pass over the tenant's assets and one over its uploads.
+const SUM: &str = "SELECT CAST(held.bytes + coming.bytes AS bigint) AS bytes, held.files AS files, coming.uploads AS uploads FROM \
+    (SELECT coalesce(sum(quota_charge), 0) AS bytes, count(quota_charge) AS files FROM asset WHERE tenant_id = $1) AS held, \
+    (SELECT coalesce(sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)), 0) AS bytes, count(quota_charge) AS uploads \
+        FROM upload WHERE tenant_id = $1) AS coming";
 
 async fn sum<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<QuotaUsage> {
     sqlx::query_as::<_, UsageRow>(SUM).bind(tenant.0).fetch_one(from).await.map(QuotaUsage::from)

@@ -84,6 +84,7 @@ impl<'a> Cast<'a> {
         let id = match group {
             "assets" => things.asset.clone(),
             "admin" if path.starts_with("/v1/admin/assets/") => things.asset.clone(),
+            "admin" if path.starts_with("/v1/admin/uploads/") => things.upload.clone(),
             group => self.find(group).unwrap_or_else(|| things.upload.clone()),
         };
         let grant = if path.starts_with("/d/") { self.find("grant") } else { token.map(ToOwned::to_owned) };
