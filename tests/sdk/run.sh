@@ -87,7 +87,8 @@ PYTHON
 django_package() {
   "$venv/bin/python" tests/sdk/guide.py project "$work/project"
   cp web/sdk/django/tests/test_gantry.py "$work/project/library/tests.py"
-  export DJANGO_GUIDE=$root/web/guides/django.md
+  DJANGO_GUIDE=$(realpath web/guides/django.md)
+  export DJANGO_GUIDE
   cd "$work/project"
   with_service bash -o pipefail -c "'$venv/bin/python' manage.py makemigrations --verbosity 0 library && '$venv/bin/python' -W ignore manage.py test --verbosity 2 2>&1 | grep -v Applying"
 }

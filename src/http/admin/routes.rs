@@ -31,6 +31,7 @@ fn describe_job_list() -> OperationSpec {
             string_type().optional(),
             "Of this tenant, by name or id; `*`, for operators of the instance, of all tenants.",
         )
+        .error_codes(&["not_found"])
 }
 
 pub(super) fn job_routes() -> ApiRoutes {
