@@ -3,8 +3,7 @@
 import { sleep, until } from "./abort.js";
 import { appendAll } from "./append.js";
 import { sha256OfBlob } from "./digest.js";
-import { WHOLE_SAMPLE_BYTES, requireReadable, verifyFile } from "./files.js";
-import { sendForm } from "./form.js";
+import { requireReadable, verifyFile } from "./files.js";
 import { SMALL_BYTES, UploadGone, openUpload } from "./open.js";
 import { sendParts } from "./parts.js";
 import { ProblemError, asProblem } from "./problem.js";
@@ -43,8 +42,6 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     this.lanes = new Map();
     this.confirmations = 0;
-    /** The file was sent as a form, and it is not known what became of it. */
-    this.formTried = false;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
     this.asset = undefined;
     /** @type {Set<() => void>} */
@@ -96,9 +93,6 @@ export class Job {
     const opened = await this.persevere("open", () => openUpload(this));
     this.opened(opened);
     if (opened.upload.state !== "open") return true;
-    // One request needs no lock: where two pages send the same form, the service takes one of them.
-    const sent = await sendForm(this, opened.form);
-    if (sent !== undefined) return sent;
     await this.lock(opened.upload.id);
     try {
       return await this.transfer(opened);
@@ -266,7 +260,6 @@ export class Job {
     const { entry, context: { worker, digestUpTo }, signal } = this;
     if (entry.sha256) return entry.sha256;
     if (!entry.file || entry.size > digestUpTo) return null;
-    if (entry.sample && entry.size <= WHOLE_SAMPLE_BYTES) return entry.sample;
     if (entry.size <= SMALL_BYTES) return until(sha256OfBlob(entry.file), signal);
     return worker.sha256(entry.file, true, signal);
   }

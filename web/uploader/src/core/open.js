@@ -4,12 +4,11 @@
 import { askPage, isGrant } from "./api.js";
 import { ProblemError } from "./problem.js";
 import { createByTus } from "./append.js";
-import { isSmall } from "./form.js";
 
 /** @typedef {import("./types.js").OpenedUpload} OpenedUpload */
 /** @typedef {import("./types.js").UploadTruth} UploadTruth */
 /** @typedef {import("./job.js").Job} Job */
-/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[], form?: string}} Opened */
+/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[]}} Opened */
 
 /** Files up to this size are read once more before they are sent, for a digest that binds them. */
 export const SMALL_BYTES = 16 * 2 ** 20;
@@ -65,7 +64,7 @@ export async function openUpload(job) {
 /** @param {Job} job @param {OpenedUpload} opened @returns {Opened} */
 function adopt(job, opened) {
   job.entry.forgetUpload();
-  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls, form: opened.endpoints?.form };
+  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls };
 }
 
 /** @param {Job} job @param {string} id */
@@ -103,8 +102,6 @@ async function wishOf(job) {
     content_type: entry.type,
     ...(checksums && { checksum: "sha256" }),
     urls: checksums ? 0 : FIRST_URLS,
-    // Its bytes go through the service, in one request if that succeeds.
-    ...(isSmall(entry) && { method: "append" }),
     ...(entry.sha256 && { sha256: entry.sha256 }),
     ...(policy && { policy }),
     metadata: { ...given, ...(entry.path !== entry.name && { path: entry.path }) },

@@ -2,7 +2,6 @@
 
 import { until } from "./abort.js";
 import { isGrant } from "./api.js";
-import { isSmall } from "./form.js";
 import { Elsewhere, Job, NeedsFile, lockOf } from "./job.js";
 import { asProblem } from "./problem.js";
 import { Watcher } from "./watch.js";
@@ -48,16 +47,9 @@ export class Scheduler {
     this.pump();
   }
 
-  /** Small files count half: while one has its request, the next one is read. */
-  get load() {
-    let load = 0;
-    for (const entry of this.running.keys()) load += isSmall(entry) ? 0.5 : 1;
-    return load;
-  }
-
   pump() {
     for (const entry of this.queue) {
-      if (this.load >= this.most) return;
+      if (this.running.size >= this.most) return;
       this.queue.delete(entry);
       const waits = this.context.store.items.get(entry.id)?.state.kind === "queued";
       if (waits && !entry.job) this.start(entry);

@@ -62,7 +62,6 @@
  * @property {string} [grant] An upload grant for this upload alone.
  * @property {SignedUrl} [put]
  * @property {{part_size: number, part_count: number, urls: SignedUrl[]}} [multipart]
- * @property {{form?: string}} [endpoints] Where the holder of the grant sends the file without any other credential.
  */
 
 /**
@@ -169,7 +168,7 @@
  * @property {string} method
  * @property {string} url
  * @property {Record<string, string>} [headers]
- * @property {Blob | FormData | string} [body]
+ * @property {Blob | string} [body]
  * @property {AbortSignal} [signal]
  * @property {(loaded: number) => void} [onProgress]
  */

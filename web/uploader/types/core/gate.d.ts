@@ -45,10 +45,7 @@ export class Gate {
     lost(): void;
 }
 export type Clock = import("./types.js").Clock;
-/**
- * `form`: a small file, which is over soon.
- */
-export type RequestKind = "bytes" | "form" | "control" | "stream";
+export type RequestKind = "bytes" | "control" | "stream";
 export type Waiter = {
     kind: RequestKind;
     order: number;

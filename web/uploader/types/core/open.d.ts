@@ -8,7 +8,7 @@ export function create(job: Job): Promise<Opened>;
 /** @typedef {import("./types.js").OpenedUpload} OpenedUpload */
 /** @typedef {import("./types.js").UploadTruth} UploadTruth */
 /** @typedef {import("./job.js").Job} Job */
-/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[], form?: string}} Opened */
+/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[]}} Opened */
 /** Files up to this size are read once more before they are sent, for a digest that binds them. */
 export const SMALL_BYTES: number;
 /** An upload that is gone: the file is sent anew. */
@@ -21,5 +21,4 @@ export type Opened = {
     upload: UploadTruth;
     put?: import("./types.js").SignedUrl;
     urls?: import("./types.js").SignedUrl[];
-    form?: string;
 };

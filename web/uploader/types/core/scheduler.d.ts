@@ -37,8 +37,6 @@ export class Scheduler {
     move(entry: Entry, state: ItemState): boolean;
     /** @param {Iterable<Entry>} entries */
     enqueue(entries: Iterable<Entry>): void;
-    /** Small files count half: while one has its request, the next one is read. */
-    get load(): number;
     pump(): void;
     /** @param {Entry} entry */
     start(entry: Entry): void;

@@ -129,12 +129,6 @@ export type OpenedUpload = {
         part_count: number;
         urls: SignedUrl[];
     } | undefined;
-    /**
-     * Where the holder of the grant sends the file without any other credential.
-     */
-    endpoints?: {
-        form?: string;
-    } | undefined;
 };
 export type Limits = {
     /**
@@ -406,7 +400,7 @@ export type HttpRequest = {
     method: string;
     url: string;
     headers?: Record<string, string> | undefined;
-    body?: string | Blob | FormData | undefined;
+    body?: string | Blob | undefined;
     signal?: AbortSignal | undefined;
     onProgress?: ((loaded: number) => void) | undefined;
 };
