@@ -59,8 +59,9 @@ test("the start page", async (t) => {
     await choose(page, path);
     await sent(page, "big.bin", 0.05);
     await screenshot(page, "start-sending");
+    // The service has confirmed a part; the browser tells the test of its request a little later.
+    while (!puts.length) await page.waitForTimeout(20);
     const before = puts.length;
-    assert.ok(before > 0, "at least one part is through");
 
     await page.reload();
     await inState(page, "big.bin", "needs-file").waitFor();
@@ -245,7 +246,8 @@ test("the start page", async (t) => {
   });
 
   await t.test("one part that is refused for good ends the others, and what has arrived counts", async () => {
-    const { page, puts } = await open({ uploadBytesPerSecond: 40 * MIB });
+    // The first parts are still on their way when the refusal is read, however busy the machine is.
+    const { page, puts } = await open({ uploadBytesPerSecond: 16 * MIB });
     const path = join(service.dir, "lanes.bin");
     await writeFile(path, randomBytes(160 * MIB));
     let begun = 0;
