@@ -158,6 +158,7 @@ pub mod engine;
 pub mod http;
 pub mod keysets;
 pub mod log_level;
+pub mod machine;
 pub mod media;
 pub mod metrics;
 pub mod sendfile;

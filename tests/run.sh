@@ -167,13 +167,14 @@ case $mode in
     checks
     build
     start_servers
-    infra_tests
-    # The clients come first, so that the run ends with the test runner's own closing lines.
-    client_tests
-    sdk_tests
-    rust_tests
+    # Whatever fails, the rest is run and told as well. The Rust tests come last, so that the run ends with their runner's own closing lines.
+    failed=()
+    for step in infra_tests client_tests sdk_tests rust_tests; do
+      "$step" || failed+=("$step")
+    done
     say "all of it took $SECONDS s"
     grep '^test result' "$logs/rust"
+    [ ${#failed[@]} -eq 0 ] || { say "FAILED: ${failed[*]}"; exit 1; }
     ;;
   *)
     echo "usage: tests/run.sh [--rust [words for cargo test] | --clients | --infra | --sdk]" >&2

@@ -10,6 +10,7 @@ use crate::domain::ids;
 use crate::domain::node::{NodeIdentity, NodeRole};
 use crate::domain::reason::chain;
 use crate::engine::{Engine, NODE_NOTE_INTERVAL};
+use crate::machine;
 
 /// Time that the end of the process has for deleting its row.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -17,10 +18,9 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Notes every few seconds that this process lives, until `stop`; then deletes its row.
 pub(super) fn spawn_heartbeat(resources: &Resources, role: NodeRole, stop: CancellationToken) {
     let engine = resources.engine.clone();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let identity = NodeIdentity {
         id: ids::mint(engine.now(), &*resources.database.entropy),
-        name: format!("{}:{}", host.trim(), std::process::id()),
+        name: machine::process_name().to_owned(),
         role,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -14,6 +14,7 @@ use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
 use crate::domain::reason::chain;
 use crate::engine::{DiskProbe, Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
+use crate::machine;
 use crate::store::{AssetQuery, Store, postgres, sqlite};
 
 /// Role of this process: the service itself, or a process beside it.
@@ -100,8 +101,7 @@ struct DataDirDisk(PathBuf);
 
 impl DiskProbe for DataDirDisk {
     fn free_bytes(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.0).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+        machine::free_bytes(&self.0).ok()
     }
 }
 

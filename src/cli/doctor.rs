@@ -7,7 +7,7 @@ use clap::Args;
 use super::remote;
 use crate::app;
 use crate::config::{ConfigOverrides, ServiceConfig};
-use crate::domain::diagnosis::{Finding, FindingLevel};
+use crate::domain::diagnosis::{DoctorFinding, FindingLevel};
 
 pub(super) const HELP: &str = "\
 Without --url the machine of the service is examined: settings, files, database, store, disk, clock, scanner, decoders,
@@ -33,13 +33,13 @@ pub(super) struct DoctorArgs {
 pub(super) async fn examine_here(flags: &ConfigOverrides, as_json: bool) -> ExitCode {
     let findings = match ServiceConfig::load(flags) {
         Ok(config) => app::doctor::examine(&config, remote::examine_with_key).await,
-        Err(error) => vec![Finding::failure("settings", error.to_string(), "Mend these settings first.")],
+        Err(error) => vec![DoctorFinding::failure("settings", error.to_string(), "Mend these settings first.")],
     };
     print_findings(&findings, as_json)
 }
 
 /// Prints the findings; success if none is a failure.
-pub(super) fn print_findings(findings: &[Finding], as_json: bool) -> ExitCode {
+pub(super) fn print_findings(findings: &[DoctorFinding], as_json: bool) -> ExitCode {
     for finding in findings {
         if as_json {
             println!("{}", serde_json::json!(finding));
@@ -51,7 +51,7 @@ pub(super) fn print_findings(findings: &[Finding], as_json: bool) -> ExitCode {
     if worst == Some(FindingLevel::Failure) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn print_finding(finding: &Finding) {
+fn print_finding(finding: &DoctorFinding) {
     let mark = match finding.level {
         FindingLevel::Ok => "ok  ",
         FindingLevel::Warning => "warn",

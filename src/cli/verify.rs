@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::app;
 use crate::client::format;
 use crate::config::ServiceConfig;
-use crate::engine::{Inconsistency, VerifyObserver, VerifyReport, VerifyScope};
+use crate::engine::{VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope};
 
 /// Time between two lines of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ struct VerifyLines {
 }
 
 impl VerifyObserver for VerifyLines {
-    fn found(&mut self, what: &Inconsistency) {
+    fn found(&mut self, what: &VerifyInconsistency) {
         if self.json {
             println!("{}", json!({ "inconsistency": what }));
             return;

@@ -6,17 +6,17 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingLevel {
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
-    /// It works, but will hurt somebody.
+    /// The service works, but this leads to failures later.
     Warning,
-    /// It does not work.
+    /// The service does not work.
     Failure,
 }
 
 /// Outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct DoctorFinding {
     /// Name of the check, a word or two.
     pub check: &'static str,
     /// How it ended.
@@ -27,14 +27,14 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
-impl Finding {
+impl DoctorFinding {
     /// A check that found everything as it should be.
     #[must_use]
     pub fn ok(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, level: FindingLevel::Ok, found: found.into(), mend: None }
     }
 
-    /// A check that found what will hurt somebody.
+    /// A check that found what leads to failures later.
     #[must_use]
     pub fn warning(check: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { check, level: FindingLevel::Warning, found: found.into(), mend: Some(mend.into()) }

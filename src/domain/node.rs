@@ -42,7 +42,7 @@ pub struct NodeIdentity {
 
 /// The row of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct ServiceNode {
     /// Random id of this run of the process.
     pub id: Uuid,
     /// Host and process id.

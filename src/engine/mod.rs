@@ -69,9 +69,9 @@ pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
     AssetImport, DependencyHealth, Difference, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent,
-    ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport, Inconsistency, InconsistencyKind,
-    InstanceOverview, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL, OperationEngine, OperatorAlarm, OrphanKind,
-    OrphanReport, OrphanedBlob, RetentionReport, SweepReport, VerifyObserver, VerifyReport, VerifyScope,
+    ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport, InconsistencyKind, InstanceOverview,
+    JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport,
+    OrphanedBlob, RetentionReport, SweepReport, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope,
     check_derivative, check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 pub use processing::{

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{clamped, counter};
+use crate::machine;
 
 /// The commit that was built, if the build knew it.
 const BUILD_COMMIT: Option<&str> = option_env!("GANTRY_COMMIT");
@@ -78,8 +79,8 @@ impl ProcessMetrics {
         self.resident.set(clamped(memory_pages().1.saturating_mul(page_bytes())));
         let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         self.open_files.set(i64::try_from(open).unwrap_or(i64::MAX));
-        let stat = self.data_dir.get().and_then(|dir| rustix::fs::statvfs(dir).ok());
-        self.free_bytes.set(stat.map_or(0, |stat| clamped(stat.f_bavail.saturating_mul(stat.f_frsize))));
+        let free = self.data_dir.get().and_then(|dir| machine::free_bytes(dir).ok());
+        self.free_bytes.set(free.map_or(0, clamped));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::ids::{AssetId, DeliveryId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
 use crate::domain::name::FileName;
-use crate::domain::node::Node;
+use crate::domain::node::ServiceNode;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 
 /// Filter and page of a list of uploads. Newest first.
@@ -140,11 +140,11 @@ pub trait OperationStore: Send + Sync {
     /// Ids of dead deliveries, newest first.
     async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>>;
     /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.
-    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> Result<()>;
+    async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> Result<()>;
     /// Deletes the row of a process.
     async fn forget_node(&self, id: uuid::Uuid) -> Result<()>;
     /// The processes that were seen after this time, by name.
-    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<Node>>;
+    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<ServiceNode>>;
     /// Numbers for metrics; at most `most` dead deliveries are counted.
     async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges>;
     /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries.

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::machine::free_bytes;
+
 /// A number of free bytes to keep on a file system.
 #[derive(Clone, Debug)]
 pub(super) struct DiskReserve {
@@ -18,11 +20,6 @@ impl DiskReserve {
 
     /// True if less than the reserve is free. False if the file system does not report its free space.
     pub(super) fn is_touched(&self) -> bool {
-        self.free_bytes().is_some_and(|free| free < self.bytes)
-    }
-
-    fn free_bytes(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.dir).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free_bytes(&self.dir).is_ok_and(|free| free < self.bytes)
     }
 }

@@ -39,7 +39,7 @@ pub fn adopt_traceparent(span: &Span, traceparent: Option<&str>) {
     let _ = (span, traceparent);
 }
 
-/// Names a span for people who read traces; it must have the empty fields `otel.name` and `otel.kind`.
+/// Sets the name of a span in traces; the span must have the empty fields `otel.name` and `otel.kind`.
 pub fn describe_span(span: &Span, name: &str, kind: &'static str) {
     #[cfg(feature = "otlp")]
     if otlp::is_on() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Error, Result};
+use crate::machine::free_bytes;
 
 /// File system of the store.
 #[derive(Debug)]
@@ -42,8 +43,7 @@ impl DiskSpace {
     }
 
     fn free(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.dir)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free_bytes(&self.dir)
     }
 }
 

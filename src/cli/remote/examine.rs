@@ -10,13 +10,13 @@ use crate::client::doctor::examine_service;
 use crate::client::error::Result;
 use crate::client::retry::RetryPolicy;
 use crate::domain::clock::OsEntropy;
-use crate::domain::diagnosis::Finding;
+use crate::domain::diagnosis::DoctorFinding;
 
 /// Examines the service at `url` from outside, with this key.
-pub(in crate::cli) async fn examine_with_key(url: &str, key: &str) -> Vec<Finding> {
+pub(in crate::cli) async fn examine_with_key(url: &str, key: &str) -> Vec<DoctorFinding> {
     match ApiKeyHeader::new(key).and_then(|key| connect(url, Some(key))) {
         Ok(api) => examine_service(&api, &own_origin(&api)).await,
-        Err(error) => vec![Finding::failure("public URL", error.to_string(), "Check GANTRY_PUBLIC_URL.")],
+        Err(error) => vec![DoctorFinding::failure("public URL", error.to_string(), "Check GANTRY_PUBLIC_URL.")],
     }
 }
 

@@ -14,7 +14,8 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, RequestBuilder};
 
 use super::api::ApiClient;
-use crate::domain::diagnosis::{Finding, FindingLevel};
+use crate::domain::diagnosis::{DoctorFinding, FindingLevel};
+use crate::domain::reason::chain;
 
 mod proxies;
 mod reach;
@@ -24,7 +25,7 @@ mod transfer;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Examines the service of `api`. With a key more is tried; `origin`: the page origin for the check of CORS.
-pub async fn examine_service(api: &ApiClient, origin: &str) -> Vec<Finding> {
+pub async fn examine_service(api: &ApiClient, origin: &str) -> Vec<DoctorFinding> {
     let mut findings = vec![reach::check_name(api).await];
     let answered = reach::check_answer(api).await;
     let is_up = answered.iter().all(|finding| finding.level != FindingLevel::Failure);
@@ -35,7 +36,7 @@ pub async fn examine_service(api: &ApiClient, origin: &str) -> Vec<Finding> {
     findings.extend(reach::check_readiness(api).await);
     findings.push(proxies::check_websocket(api).await);
     if api.authorization().is_err() {
-        findings.push(Finding::warning(
+        findings.push(DoctorFinding::warning(
             "key",
             "no API key is set: events and uploads were not tried",
             "Set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that contains it.",
@@ -61,12 +62,5 @@ fn request(api: &ApiClient, method: Method, path: &str) -> RequestBuilder {
 
 /// Reason of a failed request, without its URL: that of a signed request is a secret.
 fn reason_of(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
+    chain(&error.without_url()).to_string()
 }

@@ -130,7 +130,7 @@ impl OperationEngine {
         Ok(alarms)
     }
 
-    /// A maintenance mode that somebody forgot keeps clients out: it is shown until it ends.
+    /// Alarms of the maintenance modes that are on: a forgotten mode keeps clients out, so it is shown until it ends.
     async fn collect_maintenance_alarms(&self) -> Result<Vec<OperatorAlarm>> {
         let modes = self.store.list_maintenance_modes().await?;
         let alarm = |mode: MaintenanceMode| match mode.tenant {

@@ -52,7 +52,7 @@ pub use transfer::{
     ExportedTenant, ImportProblem, ImportReport,
 };
 pub use verify::{
-    Difference, Inconsistency, InconsistencyKind, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    Difference, InconsistencyKind, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
     check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 

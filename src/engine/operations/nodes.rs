@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::OperationEngine;
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, before};
-use crate::domain::node::{Node, NodeIdentity};
+use crate::domain::node::{NodeIdentity, ServiceNode};
 use crate::engine::Result;
 
 /// Delay between the notes of a process.
@@ -25,7 +25,7 @@ impl OperationEngine {
         let minutes = self.rows.minute_counts.last_hour(now);
         // The last entry is the minute that is not over yet.
         let last = minutes.len().checked_sub(2).and_then(|index| minutes.get(index)).copied().unwrap_or_default();
-        let node = Node {
+        let node = ServiceNode {
             id: who.id,
             name: who.name.clone(),
             role: who.role.name().to_owned(),
@@ -47,7 +47,7 @@ impl OperationEngine {
 
     /// The processes that live, by name.
     #[tracing::instrument(skip_all)]
-    pub async fn list_nodes(&self, actor: &Actor) -> Result<Vec<Node>> {
+    pub async fn list_nodes(&self, actor: &Actor) -> Result<Vec<ServiceNode>> {
         self.tenants.require_operator(actor).await?;
         Ok(self.store.list_nodes(before(self.store.now(), NODE_GONE_AFTER)).await?)
     }

@@ -36,7 +36,7 @@ impl OperationEngine {
         snapshot.quota_ratio = backlog.quota_ratio;
         snapshot.dead_deliveries = backlog.dead_deliveries;
         snapshot.oldest_delivery = backlog.oldest_delivery;
-        snapshot.maintenance = self.store.list_maintenance_modes().await?.iter().any(|mode| mode.tenant.is_none());
+        snapshot.maintenance = self.tenants.is_in_maintenance().await?;
         snapshot.inconsistencies = self.read_last_verification().await?.map_or(0, |report| report.inconsistencies);
         snapshot.taken_at = now;
         Ok(())

@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::node::{Node, NodeRole};
+use crate::domain::node::{NodeRole, ServiceNode};
 use crate::http::AppState;
 use crate::http::context::AuthenticatedActor;
 use crate::http::openapi::access::OPERATOR_ACCESS;
@@ -52,8 +52,8 @@ struct NodeView {
     bytes_out_per_second: u64,
 }
 
-impl From<Node> for NodeView {
-    fn from(node: Node) -> Self {
+impl From<ServiceNode> for NodeView {
+    fn from(node: ServiceNode) -> Self {
         Self {
             id: node.id,
             name: node.name,

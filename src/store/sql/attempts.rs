@@ -1,8 +1,6 @@
 //! Records of the attempts of jobs. An attempt under way is in the job's own row; its record is written by the
 //! transaction that ends it, or by the claim that finds that nobody ended it.
 
-use std::sync::LazyLock;
-
 use super::failure::{GroupFailure, undone};
 use super::{AttemptRow, DbPool, SqlConnection, at, decode, failed};
 use crate::domain::clock::Timestamp;
@@ -13,15 +11,6 @@ use crate::store::Result;
 
 /// Reason of a lost attempt.
 const LOST: &str = "the worker did not end it: it crashed, was stopped, or lost its connection";
-
-/// Name of this process as a worker: host and process id.
-pub(super) fn worker_name() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        format!("{}:{}", host.trim(), std::process::id())
-    });
-    &NAME
-}
 
 /// Records the end of the attempt under way. Must run before the statement that changes or deletes the job's row.
 pub(super) async fn record(

@@ -10,10 +10,11 @@ use super::write::one_row;
 use super::{CLAIM, Db, DbPool, attempts};
 use super::{CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
-use crate::domain::ids::{JobId, TenantId};
+use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
 use crate::domain::job_attempt::AttemptOutcome;
 use crate::domain::reason::chain;
+use crate::machine::process_name;
 use crate::store::{JobQuery, Result};
 
 /// Returns the kinds, out of `kinds`, that have a due job and are not paused. Costs an index lookup per kind and
@@ -53,7 +54,7 @@ pub(super) async fn claim(
             .bind(at(after(now, lease)))
             .bind(left)
             .bind(priority.rank())
-            .bind(attempts::worker_name());
+            .bind(process_name());
         claimed.extend(decode::<_, Job>(query.fetch_all(pool).await.map_err(failed)?)?);
     }
     if let Err(error) = attempts::record_lost(pool, &claimed, now).await {
@@ -211,11 +212,13 @@ pub(super) async fn list_paused(pool: &DbPool) -> Result<Vec<JobKind>> {
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
+/// Jobs as operators see them; a condition follows.
+const ENTRIES: &str = "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, \
+    last_error, created_at, claimed_at, claimed_by FROM job WHERE ";
+
 pub(super) async fn page(pool: &DbPool, query: &JobQuery) -> Result<Vec<JobEntry>> {
-    let mut builder = QueryBuilder::<Db>::new(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
-         claimed_at, claimed_by FROM job WHERE tenant_id ",
-    );
+    let mut builder = QueryBuilder::<Db>::new(ENTRIES);
+    builder.push("tenant_id ");
     match query.tenant {
         Some(tenant) => builder.push("= ").push_bind(tenant.0),
         None => builder.push("<> ").push_bind(uuid::Uuid::nil()),
@@ -234,12 +237,31 @@ pub(super) async fn page(pool: &DbPool, query: &JobQuery) -> Result<Vec<JobEntry
 }
 
 pub(super) async fn find_unfinished(pool: &DbPool, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
-    let query = sqlx::query_as::<_, EntryRow>(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
-         claimed_at, claimed_by FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
-    );
-    let row = query.bind(subject).bind(kind.name()).fetch_optional(pool).await.map_err(failed)?;
+    let mut builder = QueryBuilder::<Db>::new(ENTRIES);
+    builder.push("subject_id = ").push_bind(subject).push(" AND kind = ").push_bind(kind.name());
+    builder.push(" AND state <> 'dead'");
+    let row = builder.build_query_as::<EntryRow>().fetch_optional(pool).await.map_err(failed)?;
     row.map(JobEntry::try_from).transpose()
+}
+
+pub(super) async fn find(pool: &DbPool, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>> {
+    let mut builder = QueryBuilder::<Db>::new(ENTRIES);
+    builder.push("id = ").push_bind(id.0);
+    if let Some(tenant) = tenant {
+        builder.push(" AND tenant_id = ").push_bind(tenant.0);
+    }
+    let row = builder.build_query_as::<EntryRow>().fetch_optional(pool).await.map_err(failed)?;
+    row.map(JobEntry::try_from).transpose()
+}
+
+/// Jobs about an asset, oldest first. By two indexes: of jobs that are not dead by their subject, and of the few that are.
+pub(super) async fn list_of_asset(pool: &DbPool, asset: AssetId) -> Result<Vec<JobEntry>> {
+    let mut builder = QueryBuilder::<Db>::new(ENTRIES);
+    builder.push("state <> 'dead' AND kind <> 'deliver' AND subject_id = ").push_bind(asset.0);
+    builder.push(" UNION ALL ").push(ENTRIES);
+    builder.push("state = 'dead' AND kind <> 'deliver' AND subject_id = ").push_bind(asset.0);
+    builder.push(" ORDER BY id");
+    decode(builder.build_query_as::<EntryRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
 /// Number of jobs that wait or run, and of dead jobs. Chores, which have no tenant, are not counted.

@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::{DbPool, at, failed};
 use crate::domain::clock::{Timestamp, micros};
-use crate::domain::node::Node;
+use crate::domain::node::ServiceNode;
 use crate::store::Result;
 
 /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.
-pub(super) async fn note(pool: &DbPool, node: &Node, forgotten: Timestamp) -> Result<()> {
+pub(super) async fn note(pool: &DbPool, node: &ServiceNode, forgotten: Timestamp) -> Result<()> {
     let query = sqlx::query(
         "INSERT INTO node (id, name, role, version, started_at, seen_at, skew, bytes_in, bytes_out) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET \
@@ -34,14 +34,14 @@ pub(super) async fn forget(pool: &DbPool, id: Uuid) -> Result<()> {
     sqlx::query("DELETE FROM node WHERE id = $1").bind(id).execute(pool).await.map(|_| ()).map_err(failed)
 }
 
-pub(super) async fn list(pool: &DbPool, seen_after: Timestamp) -> Result<Vec<Node>> {
+pub(super) async fn list(pool: &DbPool, seen_after: Timestamp) -> Result<Vec<ServiceNode>> {
     type Row = (Uuid, String, String, String, i64, i64, i64, i64, i64);
     let query = sqlx::query_as::<_, Row>(
         "SELECT id, name, role, version, started_at, seen_at, skew, bytes_in, bytes_out FROM node \
          WHERE seen_at > $1 ORDER BY name, id",
     );
     let rows = query.bind(at(seen_after)).fetch_all(pool).await.map_err(failed)?;
-    let node = |(id, name, role, version, started_at, seen_at, skew_micros, bytes_in, bytes_out): Row| Node {
+    let node = |(id, name, role, version, started_at, seen_at, skew_micros, bytes_in, bytes_out): Row| ServiceNode {
         id,
         name,
         role,

@@ -1,15 +1,14 @@
 //! The port's part for operators.
 
 use async_trait::async_trait;
-use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{Db, DbPool, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, decode, failed, names, nodes, uploads};
+use super::{DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, names, nodes, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::JobAttempt;
-use crate::domain::node::Node;
+use crate::domain::node::ServiceNode;
 use crate::store::{
     AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage,
     UploadQuery,
@@ -82,16 +81,7 @@ impl OperationStore for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(job = %id))]
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>> {
-        let mut builder = QueryBuilder::<Db>::new(
-            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
-             claimed_at, claimed_by FROM job WHERE id = ",
-        );
-        builder.push_bind(id.0);
-        if let Some(tenant) = tenant {
-            builder.push(" AND tenant_id = ").push_bind(tenant.0);
-        }
-        let row = builder.build_query_as::<EntryRow>().fetch_optional(&self.read).await.map_err(failed)?;
-        row.map(JobEntry::try_from).transpose()
+        jobs::find(&self.read, id, tenant).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -109,14 +99,7 @@ impl OperationStore for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(asset = %asset))]
     async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>> {
-        // Two indexes: of jobs that are not dead by their subject, and of the few that are.
-        let query = sqlx::query_as::<_, EntryRow>(
-            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
-             claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state <> 'dead' AND kind <> 'deliver' UNION ALL \
-             SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, traceparent, state, run_at, last_error, created_at, \
-             claimed_at, claimed_by FROM job WHERE subject_id = $1 AND state = 'dead' AND kind <> 'deliver' ORDER BY id",
-        );
-        decode(query.bind(asset.0).fetch_all(&self.read).await.map_err(failed)?)
+        jobs::list_of_asset(&self.read, asset).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(asset = %asset))]
@@ -133,7 +116,7 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> Result<()> {
+    async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> Result<()> {
         let node = node.clone();
         self.run_detached(move |pool| async move { nodes::note(&pool, &node, forgotten).await }).await
     }
@@ -144,7 +127,7 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<Node>> {
+    async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<ServiceNode>> {
         nodes::list(&self.read, seen_after).await
     }
 

@@ -7,7 +7,7 @@ use gantry::blob::{BlobKey, BlobStore, PutPayload};
 use gantry::domain::findings::StoredDamage;
 use gantry::domain::ids::{AssetId, UploadId};
 use gantry::domain::quota::TenantQuota;
-use gantry::engine::{Inconsistency, PatchTenant, VerifyObserver, VerifyReport, VerifyScope};
+use gantry::engine::{PatchTenant, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -20,10 +20,10 @@ use crate::support::transcript::noise;
 
 /// Keeps what a verification finds.
 #[derive(Default)]
-struct Found(Vec<Inconsistency>);
+struct Found(Vec<VerifyInconsistency>);
 
 impl VerifyObserver for Found {
-    fn found(&mut self, what: &Inconsistency) {
+    fn found(&mut self, what: &VerifyInconsistency) {
         self.0.push(what.clone());
     }
     fn progressed(&mut self, _: &VerifyReport) {}

@@ -5,7 +5,7 @@ use gantry::domain::clock::Timestamp;
 use gantry::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::JobAttempt;
-use gantry::domain::node::Node;
+use gantry::domain::node::ServiceNode;
 use gantry::store::{
     AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
 };
@@ -35,9 +35,9 @@ pass_on_operations! {
     async fn list_asset_jobs(&self, asset: AssetId) -> Vec<JobEntry>;
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Vec<JobAttempt>;
     async fn list_dead_deliveries(&self, limit: u32) -> Vec<DeliveryId>;
-    async fn note_node(&self, node: &Node, forgotten: Timestamp) -> ();
+    async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> ();
     async fn forget_node(&self, id: uuid::Uuid) -> ();
-    async fn list_nodes(&self, seen_after: Timestamp) -> Vec<Node>;
+    async fn list_nodes(&self, seen_after: Timestamp) -> Vec<ServiceNode>;
     async fn read_backlog_gauges(&self, most: u32) -> BacklogGauges;
     async fn list_failures(&self) -> Vec<FailureGroup>;
 }

@@ -30,7 +30,7 @@ pub(in crate::cli) enum AdminCommand {
     DeadLetters(jobs::DeadLettersArgs),
     /// List webhook endpoints and their deliveries; send deliveries again.
     Webhooks(webhooks::WebhooksArgs),
-    /// List who did what.
+    /// List entries of the audit trail: actor, action and subject.
     Audit(lists::AuditArgs),
 }
 

@@ -5,7 +5,7 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::checks::{Difference, InconsistencyKind, check_derivative, check_events, check_object, check_object_key};
-use super::{Inconsistency, MAX_CHECK_ATTEMPTS, VerifyScope};
+use super::{MAX_CHECK_ATTEMPTS, VerifyInconsistency, VerifyScope};
 use crate::domain::asset::{Asset, AssetContent, AssetState, LeftoverBytes};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
@@ -24,7 +24,7 @@ const EVENTS_PER_PAGE: u32 = 1000;
 /// Result of the check of an asset.
 #[derive(Default)]
 pub(super) struct CheckedAsset {
-    pub(super) found: Vec<Inconsistency>,
+    pub(super) found: Vec<VerifyInconsistency>,
     pub(super) digested: u64,
     pub(super) without_digest: u64,
     pub(super) read_bytes: u64,
@@ -62,7 +62,8 @@ impl OperationEngine {
                 Some(now) if now.revision == asset.revision => {
                     checked.marked = self.mark_damage(&asset, &checked.differences).await?;
                     let differences = std::mem::take(&mut checked.differences);
-                    let found = differences.into_iter().map(|difference| Inconsistency::of_asset(&asset, difference));
+                    let found =
+                        differences.into_iter().map(|difference| VerifyInconsistency::of_asset(&asset, difference));
                     checked.found = found.collect();
                     return Ok(checked);
                 }

@@ -1,7 +1,7 @@
 //! Checks of the instance as a whole: sums of usage, and objects of the bucket without a row.
 
 use super::checks::{Difference, InconsistencyKind, check_usage};
-use super::{Inconsistency, MAX_CHECK_ATTEMPTS, ROWS_PER_PAGE, VerifyRun};
+use super::{MAX_CHECK_ATTEMPTS, ROWS_PER_PAGE, VerifyInconsistency, VerifyRun};
 use crate::blob::BlobKey;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::Tenant;
@@ -25,7 +25,10 @@ impl OperationEngine {
             for tenant in &tenants {
                 if let Some((kind, detail)) = self.compare_sums(tenant.id).await? {
                     let detail = format!("tenant {}: {detail}; mend it with `gantry tenant recompute`", tenant.name);
-                    run.tell(&Inconsistency { tenant: Some(tenant.id), ..Inconsistency::of_instance(kind, detail) });
+                    run.tell(&VerifyInconsistency {
+                        tenant: Some(tenant.id),
+                        ..VerifyInconsistency::of_instance(kind, detail)
+                    });
                 }
             }
             match tenants.last() {
@@ -54,7 +57,7 @@ impl OperationEngine {
         match self.scan_orphans(false, |orphan| orphans.push(of_orphan(orphan))).await {
             Ok(scanned) => run.report.objects = scanned.objects,
             Err(Error::Taken(why)) => {
-                orphans.push(Inconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()));
+                orphans.push(VerifyInconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()));
             }
             Err(other) => return Err(other),
         }
@@ -63,18 +66,18 @@ impl OperationEngine {
     }
 }
 
-fn of_orphan(orphan: &OrphanedBlob) -> Inconsistency {
+fn of_orphan(orphan: &OrphanedBlob) -> VerifyInconsistency {
     let what = match orphan.kind {
         OrphanKind::Object => format!("no row names this object of {} bytes", orphan.size),
         OrphanKind::Multipart => "no row names this unfinished multipart upload".to_owned(),
     };
     let detail = format!("{what}; `gantry cleanup --apply` removes it");
     let original = BlobKey::parse_original(&orphan.key);
-    Inconsistency {
+    VerifyInconsistency {
         tenant: original.map(|(tenant, ..)| tenant),
         asset: original.map(|(_, asset, _)| asset).or_else(|| BlobKey::parse_derivative(&orphan.key)),
         upload: original.map(|(.., upload)| upload).or_else(|| BlobKey::parse_tail(&orphan.key)),
         key: Some(orphan.key.clone()),
-        ..Inconsistency::of_instance(InconsistencyKind::Orphan, detail)
+        ..VerifyInconsistency::of_instance(InconsistencyKind::Orphan, detail)
     }
 }

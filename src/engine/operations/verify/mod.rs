@@ -59,7 +59,7 @@ pub struct VerifyScope {
 
 /// A difference between rows and bytes, or between rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Inconsistency {
+pub struct VerifyInconsistency {
     /// Code of its kind.
     pub kind: &'static str,
     /// The tenant.
@@ -78,7 +78,7 @@ pub struct Inconsistency {
     pub detail: String,
 }
 
-impl Inconsistency {
+impl VerifyInconsistency {
     fn of_instance(kind: InconsistencyKind, detail: String) -> Self {
         Self { kind: kind.code(), tenant: None, asset: None, upload: None, key: None, detail }
     }
@@ -120,7 +120,7 @@ pub struct VerifyReport {
 /// Receiver of what a verification finds, and of its progress.
 pub trait VerifyObserver: Send {
     /// An inconsistency was found.
-    fn found(&mut self, what: &Inconsistency);
+    fn found(&mut self, what: &VerifyInconsistency);
     /// The numbers so far.
     fn progressed(&mut self, report: &VerifyReport);
 }
@@ -132,7 +132,7 @@ pub(super) struct VerifyRun<'a> {
 }
 
 impl VerifyRun<'_> {
-    fn tell(&mut self, found: &Inconsistency) {
+    fn tell(&mut self, found: &VerifyInconsistency) {
         self.report.inconsistencies += 1;
         self.observer.found(found);
     }
@@ -152,7 +152,7 @@ impl OperationEngine {
         if let Err(error) = self.store.verify().await {
             match error {
                 StoreError::Malformed(_) => {
-                    run.tell(&Inconsistency::of_instance(InconsistencyKind::Database, chain(&error).to_string()));
+                    run.tell(&VerifyInconsistency::of_instance(InconsistencyKind::Database, chain(&error).to_string()));
                 }
                 other => return Err(other.into()),
             }

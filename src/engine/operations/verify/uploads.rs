@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, stream};
 
 use super::checks::{Difference, InconsistencyKind, check_ledger};
-use super::{Inconsistency, MAX_CHECK_ATTEMPTS, MAX_PARALLEL_CHECKS, ROWS_PER_PAGE, VerifyRun};
+use super::{MAX_CHECK_ATTEMPTS, MAX_PARALLEL_CHECKS, ROWS_PER_PAGE, VerifyInconsistency, VerifyRun};
 use crate::blob::{BlobError, BlobKey, StoredPart};
 use crate::domain::append::{AppendLedger, ConcatRole};
 use crate::domain::tenant::Tenant;
@@ -38,17 +38,17 @@ impl OperationEngine {
         }
     }
 
-    async fn verify_upload(&self, mut upload: Upload) -> Result<Option<Inconsistency>> {
+    async fn verify_upload(&self, mut upload: Upload) -> Result<Option<VerifyInconsistency>> {
         for _ in 0..MAX_CHECK_ATTEMPTS {
             let Some((kind, detail)) = self.check_upload(&upload).await? else { return Ok(None) };
             match self.store.find_upload(upload.id).await? {
                 Some(now) if is_same(&now, &upload) => {
-                    return Ok(Some(Inconsistency {
+                    return Ok(Some(VerifyInconsistency {
                         tenant: Some(upload.tenant),
                         asset: Some(upload.asset),
                         upload: Some(upload.id),
                         key: Some(upload.key),
-                        ..Inconsistency::of_instance(kind, detail)
+                        ..VerifyInconsistency::of_instance(kind, detail)
                     }));
                 }
                 Some(changed) if changed.state == UploadState::Open => upload = changed,

@@ -25,7 +25,8 @@ impl TenantRegistry {
         let tenant = self.find_concerned(tenant).await?;
         let since = self.find_mode(tenant).await?.map_or(self.store.now(), |mode| mode.since);
         let mode = MaintenanceMode { tenant, message, since };
-        let deed = self.maintenance_deed(tenant, "maintenance.on").await?.after(json!({ "message": mode.message }));
+        let deed =
+            self.build_maintenance_deed(tenant, "maintenance.on").await?.after(json!({ "message": mode.message }));
         let tx = Tx::new().with(TenancyWrite::BeginMaintenance(mode.clone()));
         self.store.commit(self.telling(tx, deed)).await?;
         Ok(mode)
@@ -38,7 +39,8 @@ impl TenantRegistry {
     pub async fn end_maintenance(&self, tenant: Option<&str>) -> Result<bool> {
         let tenant = self.find_concerned(tenant).await?;
         let Some(mode) = self.find_mode(tenant).await? else { return Ok(false) };
-        let deed = self.maintenance_deed(tenant, "maintenance.off").await?.before(json!({ "message": mode.message }));
+        let deed =
+            self.build_maintenance_deed(tenant, "maintenance.off").await?.before(json!({ "message": mode.message }));
         let tx = Tx::new().with(TenancyWrite::EndMaintenance(tenant));
         self.store.commit(self.telling(tx, deed)).await?;
         Ok(true)
@@ -54,7 +56,7 @@ impl TenantRegistry {
     }
 
     /// The audited act. Acts about the instance are in the trail of its operators, the tenant `default`.
-    async fn maintenance_deed(&self, tenant: Option<TenantId>, action: &'static str) -> Result<AuditedAct> {
+    async fn build_maintenance_deed(&self, tenant: Option<TenantId>, action: &'static str) -> Result<AuditedAct> {
         let (trail, subject) = match tenant {
             Some(tenant) => (tenant, format!("tenant:{tenant}")),
             None => {
