@@ -10,6 +10,12 @@ use crate::domain::clock::Timestamp;
 #[schemars(transparent, inline)]
 pub(super) struct SortableTime(pub(super) Timestamp);
 
+impl From<Timestamp> for SortableTime {
+    fn from(time: Timestamp) -> Self {
+        Self(time)
+    }
+}
+
 impl std::fmt::Display for SortableTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").fmt(f)

@@ -511,3 +511,21 @@ fn answers_are_types() {
     }
     assert!(views > 70, "only {views} views were found");
 }
+
+/// A client may compare and sort times as texts: every answer writes them with six digits of a second.
+#[test]
+fn answers_write_times_of_one_length() {
+    let mut times = 0;
+    for (name, text) in sources().into_iter().filter(|(name, _)| within(name, "http")) {
+        let mut answers = false;
+        for line in code(&text).lines() {
+            if line.contains("#[derive(") {
+                answers = line.contains("Serialize") && !line.contains("Deserialize");
+            }
+            let is_member = line.ends_with(": Timestamp,") || line.ends_with(": Option<Timestamp>,");
+            assert!(!(answers && is_member), "{name} answers with a time of any length: {line}; SortableTime has one");
+            times += usize::from(line.contains(": SortableTime,") || line.contains(": Option<SortableTime>,"));
+        }
+    }
+    assert!(times > 30, "only {times} times were found");
+}

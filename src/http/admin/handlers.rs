@@ -77,7 +77,7 @@ pub(super) async fn extend_upload(
 ) -> AdminResult<Rendered<ExtendedUploadView>> {
     let expires_in = Duration::from_secs(body.value.expires_in);
     let (upload, grant) = site.engine.operations().extend_upload(&actor, upload, expires_in).await?;
-    Ok(Rendered(ExtendedUploadView { upload: upload.id, expires_at: upload.expires_at, grant }))
+    Ok(Rendered(ExtendedUploadView { upload: upload.id, expires_at: upload.expires_at.into(), grant }))
 }
 
 pub(super) async fn get_overview(

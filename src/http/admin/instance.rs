@@ -8,13 +8,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::node::{NodeRole, ServiceNode};
 use crate::http::AppState;
 use crate::http::context::AuthenticatedActor;
 use crate::http::openapi::access::OPERATOR_ACCESS;
 use crate::http::openapi::{ApiRoutes, op};
 use crate::http::problem::ProblemDetails;
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "NodeList")]
@@ -38,9 +38,9 @@ struct NodeView {
     #[schemars(example = &"0.1.0")]
     version: String,
     /// Time of its start.
-    started_at: Timestamp,
+    started_at: SortableTime,
     /// Time at which it was seen last.
-    seen_at: Timestamp,
+    seen_at: SortableTime,
     /// Milliseconds by which its clock is ahead of the database's; negative: behind.
     #[schemars(example = 3)]
     clock_skew_ms: i64,
@@ -59,8 +59,8 @@ impl From<ServiceNode> for NodeView {
             name: node.name,
             role: node.role,
             version: node.version,
-            started_at: node.started_at,
-            seen_at: node.seen_at,
+            started_at: node.started_at.into(),
+            seen_at: node.seen_at.into(),
             clock_skew_ms: node.skew_micros / 1000,
             bytes_in_per_second: node.bytes_in / 60,
             bytes_out_per_second: node.bytes_out / 60,

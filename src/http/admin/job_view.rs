@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobState};
 use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
 use crate::engine::JobHistory;
+use crate::http::time_text::SortableTime;
 
 /// State of a job that is finished and has only its attempts left.
 const FINISHED: &str = "done";
@@ -38,9 +38,9 @@ pub(super) struct JobHistoryView<'a> {
     /// Tenant of the job.
     tenant: TenantId,
     /// Time at which the job is to run, or at which its lease ends; null for a finished job.
-    due_at: Option<Timestamp>,
+    due_at: Option<SortableTime>,
     /// Time of creation; null for a finished job.
-    created_at: Option<Timestamp>,
+    created_at: Option<SortableTime>,
     /// Number of attempts that count towards its limit; null for a finished job.
     #[schemars(example = 2)]
     tries: Option<u32>,
@@ -68,9 +68,9 @@ struct JobAttemptView<'a> {
     #[schemars(example = &"node-1:4711")]
     worker: Option<&'a str>,
     /// Time at which the worker took the job.
-    started_at: Timestamp,
+    started_at: SortableTime,
     /// Time at which the attempt ended; of a lost attempt, at which another worker took the job; null while it runs.
-    ended_at: Option<Timestamp>,
+    ended_at: Option<SortableTime>,
     /// End: `done` finished the job, `failed` is tried again, `deferred` waits for a dependency without using up a try,
     /// `postponed` was given another time, `dead` was the last, `lost` was never ended by its worker, `running` is under
     /// way.
@@ -85,8 +85,8 @@ fn attempt_view(attempt: &JobAttempt) -> JobAttemptView<'_> {
     JobAttemptView {
         attempt: attempt.attempt,
         worker: attempt.worker.as_deref(),
-        started_at: attempt.started_at,
-        ended_at: Some(attempt.ended_at),
+        started_at: attempt.started_at.into(),
+        ended_at: Some(attempt.ended_at.into()),
         outcome: attempt.outcome.name(),
         error: attempt.error.as_deref(),
     }
@@ -97,7 +97,7 @@ fn running_view(entry: &JobEntry) -> Option<JobAttemptView<'_>> {
     Some(JobAttemptView {
         attempt: entry.job.attempt,
         worker: entry.claimed_by.as_deref(),
-        started_at,
+        started_at: started_at.into(),
         ended_at: None,
         outcome: UNDER_WAY,
         error: None,
@@ -116,8 +116,8 @@ pub(super) fn job_history_view(history: &JobHistory) -> Option<JobHistoryView<'_
         state: entry.map_or(FINISHED, |entry| entry.state.name()),
         asset_id: work.asset(),
         tenant,
-        due_at: entry.map(|entry| entry.run_at),
-        created_at: entry.map(|entry| entry.created_at),
+        due_at: entry.map(|entry| entry.run_at.into()),
+        created_at: entry.map(|entry| entry.created_at.into()),
         tries: entry.map(|entry| entry.job.tries),
         last_error: entry.and_then(|entry| entry.last_error.as_deref()),
         attempts: history.attempts.iter().map(attempt_view).chain(entry.and_then(running_view)).collect(),

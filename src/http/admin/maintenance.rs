@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::maintenance::{MAX_MAINTENANCE_MESSAGE_BYTES, MaintenanceMode};
 use crate::http::AppState;
@@ -15,6 +14,7 @@ use crate::http::json_body::JsonBody;
 use crate::http::openapi::access::OPERATOR_ACCESS;
 use crate::http::openapi::{ApiRoutes, op};
 use crate::http::problem::ProblemDetails;
+use crate::http::time_text::SortableTime;
 
 const PATH: &str = "/v1/admin/maintenance";
 
@@ -50,11 +50,11 @@ pub(super) struct MaintenanceModeView {
     #[schemars(example = &"Back at noon.")]
     message: Option<String>,
     /// Time since which the mode is on.
-    since: Timestamp,
+    since: SortableTime,
 }
 
 pub(super) fn maintenance_mode_view(mode: &MaintenanceMode) -> MaintenanceModeView {
-    MaintenanceModeView { tenant: mode.tenant, message: mode.message.clone(), since: mode.since }
+    MaintenanceModeView { tenant: mode.tenant, message: mode.message.clone(), since: mode.since.into() }
 }
 
 fn list_view(modes: &[MaintenanceMode]) -> MaintenanceModeListView {

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::maintenance::{MaintenanceModeView, maintenance_mode_view};
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::AssetId;
 use crate::domain::job::JobState;
 use crate::engine::{FailureSource, FailureSummary, InstanceOverview, MinuteCount};
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Overview")]
@@ -65,7 +65,7 @@ struct JobCountView {
     #[schemars(example = 2)]
     count: u64,
     /// Time at which the oldest of them was due; of running jobs, at which the first lease ends.
-    oldest_due_at: Timestamp,
+    oldest_due_at: SortableTime,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -86,7 +86,7 @@ struct StorageView {
 #[schemars(rename = "Minute")]
 struct MinuteView {
     /// Start of the minute.
-    at: Timestamp,
+    at: SortableTime,
     /// Number of files whose last byte arrived.
     #[schemars(example = 2)]
     stored: u64,
@@ -109,7 +109,7 @@ struct MinuteView {
 
 fn minute_view(count: &MinuteCount) -> MinuteView {
     let MinuteCount { minute: _, stored, bytes_in, bytes_out, ready, rejected, failed } = *count;
-    MinuteView { at: count.start(), stored, bytes_in, bytes_out, ready, rejected, failed }
+    MinuteView { at: count.start().into(), stored, bytes_in, bytes_out, ready, rejected, failed }
 }
 
 pub(super) fn overview_view(overview: &InstanceOverview) -> OverviewView {
@@ -117,7 +117,7 @@ pub(super) fn overview_view(overview: &InstanceOverview) -> OverviewView {
         kind: counted.kind.name(),
         state: counted.state.name(),
         count: counted.count,
-        oldest_due_at: counted.oldest,
+        oldest_due_at: counted.oldest.into(),
     });
     let assets = overview.assets.iter().filter(|total| total.files > 0);
     OverviewView {
@@ -161,7 +161,7 @@ struct FailureView {
     #[schemars(example = 12)]
     count: u64,
     /// Time of the last one.
-    last_at: Timestamp,
+    last_at: SortableTime,
     /// Recent failure; null if it is about no asset.
     sample: Option<FailureSampleView>,
 }
@@ -184,7 +184,7 @@ fn failure_view(failure: FailureSummary) -> FailureView {
         FailureSource::Delivery => ("delivery", format!("dead_delivery_{}", group.code)),
     };
     let sample = group.sample.map(|(_, asset)| FailureSampleView { asset, request_id: request });
-    FailureView { code, source, count: group.count, last_at: group.last_at, sample }
+    FailureView { code, source, count: group.count, last_at: group.last_at.into(), sample }
 }
 
 pub(super) fn failure_list_view(failures: Vec<FailureSummary>) -> FailureListView {

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::{AssetId, JobId, UploadId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::engine::{JobQueues, OperatorAlarm, ReprocessSummary};
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogLevel")]
@@ -47,9 +47,9 @@ struct JobView<'a> {
     #[schemars(example = 8)]
     tries: u32,
     /// Time at which the job is to run, or at which its lease ends.
-    due_at: Timestamp,
+    due_at: SortableTime,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
     /// Reason why the last try failed; null if it did not.
     #[schemars(example = &"the storage did not answer")]
     last_error: Option<&'a str>,
@@ -66,8 +66,8 @@ fn job_view(entry: &JobEntry) -> JobView<'_> {
         asset_id: entry.job.work.asset(),
         attempt: entry.job.attempt,
         tries: entry.job.tries,
-        due_at: entry.run_at,
-        created_at: entry.created_at,
+        due_at: entry.run_at.into(),
+        created_at: entry.created_at.into(),
         last_error: entry.last_error.as_deref(),
         steps_done: entry.job.progress.as_ref().and_then(|kept| kept.get("done")),
     }
@@ -83,7 +83,7 @@ pub(super) struct ExtendedUploadView {
     /// Id of the upload.
     pub(super) upload: UploadId,
     /// Time at which the upload expires now.
-    pub(super) expires_at: Timestamp,
+    pub(super) expires_at: SortableTime,
     /// Grant that lives as long as the upload; grants that were made before keep their own expiry.
     #[schemars(example = &"gu_…")]
     pub(super) grant: String,
@@ -114,9 +114,9 @@ struct ChoreView<'a> {
     #[schemars(extend("enum" = JobState::ALL.map(JobState::name)))]
     state: &'static str,
     /// Time of the next run.
-    next_at: Timestamp,
+    next_at: SortableTime,
     /// Time at which the last run ended; null if there was none.
-    #[schemars(with = "Option<Timestamp>")]
+    #[schemars(with = "Option<SortableTime>")]
     last_at: Option<&'a Value>,
     /// Duration of the last run in milliseconds.
     #[schemars(with = "Option<u64>")]
@@ -133,7 +133,7 @@ fn chore_view(entry: &JobEntry) -> ChoreView<'_> {
     ChoreView {
         name: entry.job.work.kind().name(),
         state: entry.state.name(),
-        next_at: entry.run_at,
+        next_at: entry.run_at.into(),
         last_at: last.and_then(|last| last.get("at")),
         last_millis: last.and_then(|last| last.get("millis")),
         last_report: last.and_then(|last| last.get("report")),
@@ -189,7 +189,7 @@ struct QueueView {
     #[schemars(example = 0)]
     dead: u64,
     /// Time at which the oldest job that waits was due; null if none waits.
-    oldest_due_at: Option<Timestamp>,
+    oldest_due_at: Option<SortableTime>,
 }
 
 pub(super) fn queue_list_view(queues: &JobQueues) -> QueueListView {
@@ -206,7 +206,7 @@ fn queue_view(queues: &JobQueues, kind: JobKind) -> QueueView {
         ready: count(JobState::Ready),
         running: count(JobState::Running),
         dead: count(JobState::Dead),
-        oldest_due_at: counted(JobState::Ready).map(|counted| counted.oldest),
+        oldest_due_at: counted(JobState::Ready).map(|counted| counted.oldest.into()),
     }
 }
 
@@ -239,7 +239,7 @@ pub(super) struct HourlyStatsView<'a> {
 #[schemars(rename = "Hour")]
 struct HourView<'a> {
     /// Start of the hour.
-    hour: Timestamp,
+    hour: SortableTime,
     /// Type of event.
     #[schemars(example = &"asset.ready")]
     r#type: &'a str,
@@ -253,7 +253,7 @@ struct HourView<'a> {
 
 pub(super) fn hourly_stats_view(hours: &[EventCount]) -> HourlyStatsView<'_> {
     let hours = hours.iter().map(|counted| HourView {
-        hour: counted.hour,
+        hour: counted.hour.into(),
         r#type: &counted.kind,
         count: counted.count,
         bytes: counted.bytes,

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScope};
 use crate::engine::{CallerIdentity, MadeKey};
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
@@ -22,15 +22,15 @@ pub(super) struct ApiKeyView<'a> {
     #[schemars(extend("items" = { "type": "string", "enum": KeyScope::ALL.map(KeyScope::name) }))]
     scopes: Vec<&'static str>,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
     /// Time at which the key ends; null for never.
-    expires_at: Option<Timestamp>,
+    expires_at: Option<SortableTime>,
     /// Time of revocation; null while the key is valid.
-    revoked_at: Option<Timestamp>,
+    revoked_at: Option<SortableTime>,
     /// Time of the last use, to the minute; null for never.
-    last_used_at: Option<Timestamp>,
+    last_used_at: Option<SortableTime>,
     /// Time until which the secret before the last rotation is valid as well; null if there is none.
-    old_secret_until: Option<Timestamp>,
+    old_secret_until: Option<SortableTime>,
 }
 
 pub(super) fn key_view(of: &ApiKey) -> ApiKeyView<'_> {
@@ -39,11 +39,11 @@ pub(super) fn key_view(of: &ApiKey) -> ApiKeyView<'_> {
         tenant_id: of.tenant,
         name: of.name.as_deref(),
         scopes: of.scopes.iter().map(KeyScope::name).collect(),
-        created_at: of.created_at,
-        expires_at: of.expires_at,
-        revoked_at: of.revoked_at,
-        last_used_at: of.last_used_at,
-        old_secret_until: of.old_secret.map(|(_, until)| until),
+        created_at: of.created_at.into(),
+        expires_at: of.expires_at.map(Into::into),
+        revoked_at: of.revoked_at.map(Into::into),
+        last_used_at: of.last_used_at.map(Into::into),
+        old_secret_until: of.old_secret.map(|(_, until)| until.into()),
     }
 }
 

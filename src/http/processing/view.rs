@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::asset::{Asset, AssetMetadata};
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::AssetId;
 use crate::engine::{ProcessingTask, SignedUrl};
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SignedUrl")]
@@ -22,12 +22,12 @@ pub(super) struct SignedUrlView<'a> {
     /// Headers that must be sent as they are: the signature covers them.
     headers: BTreeMap<&'static str, &'a str>,
     /// Time at which the URL expires.
-    expires_at: Timestamp,
+    expires_at: SortableTime,
 }
 
 pub(super) fn signed_url_view<'a>(signed: &'a SignedUrl, method: &'static str) -> SignedUrlView<'a> {
     let headers = signed.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    SignedUrlView { url: &signed.url, method, headers, expires_at: signed.expires_at }
+    SignedUrlView { url: &signed.url, method, headers, expires_at: signed.expires_at.into() }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub(super) struct ProcessingTaskView<'a> {
     /// Properties that the caller keeps with the asset.
     metadata: &'a AssetMetadata,
     /// Time until which a report counts; afterwards the asset is offered again.
-    report_until: Option<Timestamp>,
+    report_until: Option<SortableTime>,
     /// Number of times that the asset was offered.
     #[schemars(example = 1)]
     offers: u32,
@@ -65,7 +65,7 @@ pub(super) fn task_view(task: &ProcessingTask) -> ProcessingTaskView<'_> {
         content_type: task.progress.detected.as_deref(),
         digest: task.progress.sha256.as_deref(),
         metadata: &task.asset.metadata,
-        report_until: task.progress.offered_until,
+        report_until: task.progress.offered_until.map(Into::into),
         offers: task.progress.offers,
         content: signed_url_view(&task.content, "GET"),
     }

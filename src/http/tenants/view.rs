@@ -5,12 +5,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::audit::AuditEntry;
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
 use crate::engine::TenantStanding;
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Tenant")]
@@ -21,9 +21,9 @@ struct TenantView<'a> {
     #[schemars(example = &"acme")]
     name: &'a str,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
     /// Time of suspension; null while the tenant is not suspended.
-    suspended_at: Option<Timestamp>,
+    suspended_at: Option<SortableTime>,
     /// Request rate on each node; null for no limit.
     rate: Option<RateLimitView>,
 }
@@ -44,8 +44,8 @@ fn tenant_view(tenant: &Tenant) -> TenantView<'_> {
     TenantView {
         id: tenant.id,
         name: &tenant.name,
-        created_at: tenant.created_at,
-        suspended_at: tenant.suspended_at,
+        created_at: tenant.created_at.into(),
+        suspended_at: tenant.suspended_at.map(Into::into),
         rate: tenant.rate.map(rate),
     }
 }
@@ -140,9 +140,9 @@ pub(super) struct PolicyView<'a> {
     #[schemars(example = json!({ "max_size": 50_000_000 }))]
     rules: &'a PolicyRules,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
     /// Time of the last change.
-    changed_at: Timestamp,
+    changed_at: SortableTime,
 }
 
 pub(super) fn policy_view(policy: &Policy) -> PolicyView<'_> {
@@ -150,8 +150,8 @@ pub(super) fn policy_view(policy: &Policy) -> PolicyView<'_> {
         name: &policy.name,
         tenant: policy.tenant,
         rules: &policy.rules,
-        created_at: policy.created_at,
-        changed_at: policy.changed_at,
+        created_at: policy.created_at.into(),
+        changed_at: policy.changed_at.into(),
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) struct AuditEntryView<'a> {
     /// Id of the entry.
     id: uuid::Uuid,
     /// Time of the action.
-    at: Timestamp,
+    at: SortableTime,
     /// Actor: a key, a link, a grant, the system.
     #[schemars(example = &"key:019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11")]
     actor: &'a str,
@@ -201,7 +201,7 @@ pub(super) struct AuditEntryView<'a> {
 pub(super) fn audit_entry_view(entry: &AuditEntry) -> AuditEntryView<'_> {
     AuditEntryView {
         id: entry.id,
-        at: entry.at,
+        at: entry.at.into(),
         actor: &entry.actor,
         action: &entry.action,
         subject: &entry.subject,

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AssetId, DeliveryId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryAttempt, DeliveryProblem, DeliveryState, Webhook, WebhookState};
 use crate::engine::ReplayedDeliveries;
+use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
@@ -27,13 +27,13 @@ pub(super) struct WebhookView<'a> {
     /// Reason why the endpoint was disabled; null while it is active.
     reason: Option<&'static str>,
     /// Time at which the endpoint was disabled; null while it is active.
-    disabled_at: Option<Timestamp>,
+    disabled_at: Option<SortableTime>,
     /// Time since which every delivery has failed; null if the last succeeded.
-    failing_since: Option<Timestamp>,
+    failing_since: Option<SortableTime>,
     /// Time until which the secret before the last rotation signs as well; null if there is none.
-    old_secret_until: Option<Timestamp>,
+    old_secret_until: Option<SortableTime>,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
 }
 
 pub(super) fn webhook_view(of: &Webhook) -> WebhookView<'_> {
@@ -48,10 +48,10 @@ pub(super) fn webhook_view(of: &Webhook) -> WebhookView<'_> {
         events: of.events.patterns(),
         state: of.state.name(),
         reason: disabled.map(|(why, _)| why),
-        disabled_at: disabled.map(|(_, at)| at),
-        failing_since: of.failing_since,
-        old_secret_until: of.old_secret.as_ref().map(|(_, until)| *until),
-        created_at: of.created_at,
+        disabled_at: disabled.map(|(_, at)| at.into()),
+        failing_since: of.failing_since.map(Into::into),
+        old_secret_until: of.old_secret.as_ref().map(|(_, until)| (*until).into()),
+        created_at: of.created_at.into(),
     }
 }
 
@@ -115,11 +115,11 @@ pub(super) struct DeliveryView<'a> {
     /// Reason why the last try failed; null if it did not.
     problem: Option<&'static str>,
     /// Time of the next try; null if there is none.
-    next_try_at: Option<Timestamp>,
+    next_try_at: Option<SortableTime>,
     /// Time of creation.
-    created_at: Timestamp,
+    created_at: SortableTime,
     /// Time at which the delivery arrived or was given up.
-    finished_at: Option<Timestamp>,
+    finished_at: Option<SortableTime>,
     /// Last tries, oldest first.
     attempts: Vec<DeliveryAttemptView>,
 }
@@ -128,7 +128,7 @@ pub(super) struct DeliveryView<'a> {
 #[schemars(rename = "DeliveryAttempt")]
 struct DeliveryAttemptView {
     /// Time at which the try ended.
-    at: Timestamp,
+    at: SortableTime,
     /// Status of the answer; null if there was none.
     #[schemars(example = 204)]
     status: Option<u16>,
@@ -141,7 +141,7 @@ struct DeliveryAttemptView {
 
 fn attempt_view(of: &DeliveryAttempt) -> DeliveryAttemptView {
     let DeliveryAttempt { at, status, millis, problem } = *of;
-    DeliveryAttemptView { at, status, millis, problem: problem.map(DeliveryProblem::name) }
+    DeliveryAttemptView { at: at.into(), status, millis, problem: problem.map(DeliveryProblem::name) }
 }
 
 pub(super) fn delivery_view(of: &Delivery) -> DeliveryView<'_> {
@@ -158,9 +158,9 @@ pub(super) fn delivery_view(of: &Delivery) -> DeliveryView<'_> {
         tries: of.tries,
         last_status: of.attempts.last().and_then(|last| last.status),
         problem: of.problem.map(DeliveryProblem::name),
-        next_try_at: of.next_try,
-        created_at: of.created_at,
-        finished_at: of.finished_at,
+        next_try_at: of.next_try.map(Into::into),
+        created_at: of.created_at.into(),
+        finished_at: of.finished_at.map(Into::into),
         attempts: of.attempts.iter().map(attempt_view).collect(),
     }
 }
