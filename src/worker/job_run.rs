@@ -87,6 +87,8 @@ impl JobWorker {
     async fn run_claimed(&self, job: Job) {
         let started = Instant::now();
         let kept = tokio::select! {
+            // A job that has ended counts, even if its lease is found lost at the same moment.
+            biased;
             kept = self.run_job(&job) => kept,
             () = self.renew_lease(&job) => false,
         };

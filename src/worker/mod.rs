@@ -164,6 +164,8 @@ impl JobWorker {
         while !shutdown.is_cancelled() {
             if self.claim_due_jobs(&places, &jobs).await == 0 {
                 tokio::select! {
+                    // In a fixed order, so that a simulated run can be repeated.
+                    biased;
                     () = shutdown.cancelled() => {}
                     () = self.store.wait_for_jobs() => {}
                     () = places.slot_freed.notified() => {}

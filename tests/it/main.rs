@@ -42,6 +42,7 @@ mod private_ca;
 mod processing;
 mod repository;
 mod scan;
+mod simulation;
 mod store;
 mod support;
 mod tenants;

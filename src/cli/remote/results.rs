@@ -152,7 +152,7 @@ pub(super) fn with_name(name: &str, error: &Error) -> String {
     if text.contains(&name) { text } else { format!("{name}: {text}") }
 }
 
-/// Failures by their reasons, the most frequent first.
+/// Failures by their reasons, the most frequent first, each with the names in their order: files end in any order.
 fn summarize_failures(failures: &[(String, Error)]) -> Vec<String> {
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (name, error) in failures.iter().filter(|(_, error)| !matches!(error, Error::Interrupted)) {
@@ -160,7 +160,8 @@ fn summarize_failures(failures: &[(String, Error)]) -> Vec<String> {
     }
     let mut reasons: Vec<_> = reasons.into_iter().collect();
     reasons.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
-    let line = |(reason, names): (String, Vec<&str>)| {
+    let line = |(reason, mut names): (String, Vec<&str>)| {
+        names.sort_unstable();
         let shown = names.iter().take(MAX_NAMES_PER_REASON).map(|name| format::shown(name));
         let more = names.len().saturating_sub(MAX_NAMES_PER_REASON);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

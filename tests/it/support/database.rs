@@ -29,15 +29,20 @@ pub struct Database {
 
 impl Database {
     pub async fn sqlite() -> Self {
-        Self::at(Place::fresh_file()).await
+        Self::sqlite_at(Timestamp::now()).await
+    }
+
+    /// On SQLite, with a clock that begins at `start`.
+    pub async fn sqlite_at(start: Timestamp) -> Self {
+        Self::at(Place::fresh_file(), start).await
     }
 
     pub async fn postgres() -> Self {
-        Self::at(Place::fresh_schema().await).await
+        Self::at(Place::fresh_schema().await, Timestamp::now()).await
     }
 
-    async fn at(place: Place) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::now()));
+    async fn at(place: Place, start: Timestamp) -> Self {
+        let clock = Arc::new(ManualClock::at(start));
         let store = place.open(clock.clone(), 8).await;
         Self { place, clock, store }
     }

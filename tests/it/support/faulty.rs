@@ -46,16 +46,82 @@ pub enum Fault {
     AnswerLost,
     /// It waits for [`Faults::release`], and is carried out then.
     Held,
+    /// It is carried out, and the caller is never heard of again.
+    Died,
 }
 
 /// Faults that are due, by operation, in the order of the calls. `None` lets a call through.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<Plan>>>, Arc<Notify>, Arc<Mutex<Vec<Plan>>>);
+pub struct Faults(Arc<Mutex<Vec<Plan>>>, Arc<Notify>, Arc<Mutex<Vec<Plan>>>, Option<Arc<dyn Gate>>);
+
+/// Orders the calls of several services: decides when a call begins and how it ends.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Waits until the call of `operation` with `words` may begin.
+    async fn enter(&self, operation: &'static str, words: String) -> Passage;
+}
+
+/// A call that has begun. It has ended when this is dropped.
+#[derive(Default)]
+pub struct Passage {
+    /// How the call ends; `None`: well.
+    pub fault: Option<Fault>,
+    /// Dropped at the end of the call.
+    pub turn: Option<Box<dyn Send + Sync>>,
+}
 
 /// An operation, and what its next calls meet.
 type Plan = (&'static str, VecDeque<Option<Fault>>);
 
 impl Faults {
+    /// No faults but those of a gate, through which every call passes.
+    pub fn behind(gate: Arc<dyn Gate>) -> Self {
+        Self(Arc::default(), Arc::default(), Arc::default(), Some(gate))
+    }
+
+    /// Begins a call that meets only what its gate decides.
+    pub(super) async fn pass(&self, operation: &'static str, words: impl FnOnce() -> String) -> Passage {
+        match &self.3 {
+            Some(gate) => {
+                let words = words();
+                gate.enter(operation, words).await
+            }
+            None => Passage::default(),
+        }
+    }
+
+    /// Begins a call that meets what its gate decides, or else what is planned.
+    async fn enter(&self, operation: &'static str, words: impl FnOnce() -> String) -> Passage {
+        let passage = self.pass(operation, words).await;
+        Passage { fault: passage.fault.or_else(|| self.next(operation)), ..passage }
+    }
+
+    /// Carries out a call that has begun.
+    pub(super) async fn carry<T, E>(
+        &self,
+        passage: Passage,
+        unavailable: fn(&'static str) -> E,
+        call: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        match passage.fault {
+            None => call.await,
+            Some(Fault::Refused) => Err(unavailable("refused on purpose")),
+            Some(Fault::AnswerLost) => {
+                let _ = call.await;
+                Err(unavailable("lost on purpose"))
+            }
+            Some(Fault::Held) => {
+                self.1.notified().await;
+                call.await
+            }
+            Some(Fault::Died) => {
+                let _ = call.await;
+                drop(passage);
+                std::future::pending().await
+            }
+        }
+    }
+
     /// The next calls of `operation` meet these.
     pub fn on(&self, operation: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.0.lock().unwrap().push((operation, faults.into_iter().collect()));
@@ -108,22 +174,20 @@ pub struct FaultyBlobs<B> {
     pub faults: Faults,
 }
 
+fn no_store(why: &'static str) -> BlobError {
+    BlobError::Unavailable(why.into())
+}
+
+pub(super) fn no_database(why: &'static str) -> StoreError {
+    StoreError::Unavailable(why.into())
+}
+
 /// Lets the call through, refuses it, or loses its answer.
 macro_rules! faulty {
-    ($self:ident, $name:ident, $call:expr) => {
-        match $self.faults.next(stringify!($name)) {
-            None => $call.await,
-            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".into())),
-            Some(Fault::AnswerLost) => {
-                let _ = $call.await;
-                Err(BlobError::Unavailable("lost on purpose".into()))
-            }
-            Some(Fault::Held) => {
-                $self.faults.1.notified().await;
-                $call.await
-            }
-        }
-    };
+    ($self:ident, $name:ident($key:ident), $call:expr) => {{
+        let passage = $self.faults.enter(stringify!($name), || format!("{:?}", $key)).await;
+        $self.faults.carry(passage, no_store, $call).await
+    }};
 }
 
 #[async_trait]
@@ -143,7 +207,7 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
         sum: Option<ChecksumAlgorithm>,
         max_bytes: Option<u64>,
     ) -> Result<String> {
-        faulty!(self, create_multipart, self.inner.create_multipart(key, token, sum, max_bytes))
+        faulty!(self, create_multipart(key), self.inner.create_multipart(key, token, sum, max_bytes))
     }
 
     async fn list_parts(
@@ -152,11 +216,11 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
         id: &str,
         after: Option<PartNumber>,
     ) -> Result<ListPage<StoredPart, PartNumber>> {
-        faulty!(self, list_parts, self.inner.list_parts(key, id, after))
+        faulty!(self, list_parts(key), self.inner.list_parts(key, id, after))
     }
 
     async fn put_part(&self, key: &str, id: &str, number: PartNumber, payload: PutPayload) -> Result<String> {
-        faulty!(self, put_part, self.inner.put_part(key, id, number, payload))
+        faulty!(self, put_part(key), self.inner.put_part(key, id, number, payload))
     }
 
     async fn put_object(
@@ -165,25 +229,35 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
         token: Option<&str>,
         payload: PutPayload,
     ) -> Result<(String, Option<String>)> {
-        faulty!(self, put_object, self.inner.put_object(key, token, payload))
+        faulty!(self, put_object(key), self.inner.put_object(key, token, payload))
     }
 
     async fn complete_multipart(&self, key: &str, id: &str, parts: &[StoredPart]) -> Result<(String, Option<String>)> {
-        faulty!(self, complete_multipart, self.inner.complete_multipart(key, id, parts))
+        faulty!(self, complete_multipart(key), self.inner.complete_multipart(key, id, parts))
     }
 
     async fn abort_multipart(&self, key: &str, id: &str) -> Result<()> {
-        faulty!(self, abort_multipart, self.inner.abort_multipart(key, id))
+        faulty!(self, abort_multipart(key), self.inner.abort_multipart(key, id))
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectFacts>> {
-        faulty!(self, head, self.inner.head(key))
+        faulty!(self, head(key), self.inner.head(key))
     }
 
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
         use futures_util::StreamExt;
-        match self.faults.next("get") {
+        let passage = self.faults.enter("get", || key.to_owned()).await;
+        match passage.fault {
+            // A gate counts the bytes as part of the call.
+            None if passage.turn.is_some() => {
+                let bytes: Vec<_> = self.inner.get(key, etag, range).await?.collect().await;
+                Ok(futures_util::stream::iter(bytes).boxed())
+            }
             None => self.inner.get(key, etag, range).await,
+            Some(Fault::Died) => {
+                drop(passage);
+                std::future::pending().await
+            }
             Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".into())),
             Some(Fault::AnswerLost) => {
                 // The first bytes come, then the store breaks off.
@@ -200,19 +274,19 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        faulty!(self, put, self.inner.put(key, bytes))
+        faulty!(self, put(key), self.inner.put(key, bytes))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        faulty!(self, delete, self.inner.delete(key))
+        faulty!(self, delete(key), self.inner.delete(key))
     }
 
     async fn close_key(&self, key: &str, life: Duration) -> Result<bool> {
-        faulty!(self, close_key, self.inner.close_key(key, life))
+        faulty!(self, close_key(key), self.inner.close_key(key, life))
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>> {
-        faulty!(self, list, self.inner.list(prefix, after))
+        faulty!(self, list(prefix), self.inner.list(prefix, after))
     }
 
     async fn list_multiparts(
@@ -220,7 +294,7 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
         prefix: &str,
         after: Option<&MultipartMarker>,
     ) -> Result<ListPage<ListedMultipart, MultipartMarker>> {
-        faulty!(self, list_multiparts, self.inner.list_multiparts(prefix, after))
+        faulty!(self, list_multiparts(prefix), self.inner.list_multiparts(prefix, after))
     }
 
     async fn sign_put(&self, key: &str, len: u64, sum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl> {
@@ -267,29 +341,24 @@ macro_rules! pass_on {
             }
 
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
-                match self.faults.next_commit(&tx) {
-                    None => self.inner.commit(tx).await,
-                    Some(Fault::Refused) => Err(StoreError::Unavailable("refused on purpose".into())),
-                    Some(Fault::AnswerLost) => {
-                        let _ = self.inner.commit(tx).await;
-                        Err(StoreError::Unavailable("lost on purpose".into()))
-                    }
-                    Some(Fault::Held) => {
-                        self.faults.1.notified().await;
-                        self.inner.commit(tx).await
-                    }
-                }
+                let mut passage = self.faults.pass("commit", || format!("{tx:?}")).await;
+                passage.fault = passage.fault.or_else(|| self.faults.next_commit(&tx));
+                self.faults.carry(passage, no_database, self.inner.commit(tx)).await
+            }
+
+            async fn revoke_links(
+                &self,
+                which: LinksOf,
+                now: Timestamp,
+                told: ToldOf,
+            ) -> std::result::Result<u64, StoreError> {
+                let passage = self.faults.enter("revoke_links", || format!("{which:?}")).await;
+                self.faults.carry(passage, no_database, self.inner.revoke_links(which, now, told)).await
             }
 
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
-                match self.faults.next(stringify!($name)) {
-                    None => self.inner.$name($($arg),*).await,
-                    Some(Fault::Held) => {
-                        self.faults.1.notified().await;
-                        self.inner.$name($($arg),*).await
-                    }
-                    Some(Fault::Refused | Fault::AnswerLost) => Err(StoreError::Unavailable("refused on purpose".into())),
-                }
+                let passage = self.faults.enter(stringify!($name), || format!("{:?}", ($(&$arg,)*))).await;
+                self.faults.carry(passage, no_database, self.inner.$name($($arg),*)).await
             })*
         }
     };
@@ -336,7 +405,6 @@ pass_on! {
     async fn find_link(&self, id: GrantId) -> Option<Link>;
     async fn use_link(&self, id: GrantId, now: Timestamp) -> bool;
     async fn list_links(&self, query: &LinkQuery) -> Vec<Link>;
-    async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> u64;
     async fn find_collection(&self, id: CollectionId) -> Option<Collection>;
     async fn list_collection_crcs(&self, id: CollectionId) -> Vec<(usize, u32)>;
     async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> ();
@@ -356,7 +424,8 @@ macro_rules! pass_on_webhooks {
             }
 
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
-                self.inner.$name($($arg),*).await
+                let passage = self.faults.pass(stringify!($name), || format!("{:?}", ($(&$arg,)*))).await;
+                self.faults.carry(passage, no_database, self.inner.$name($($arg),*)).await
             })*
         }
     };
@@ -380,7 +449,8 @@ macro_rules! pass_on_tenancy {
         #[async_trait]
         impl TenancyStore for FaultyStore {
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
-                self.inner.$name($($arg),*).await
+                let passage = self.faults.pass(stringify!($name), || format!("{:?}", ($(&$arg,)*))).await;
+                self.faults.carry(passage, no_database, self.inner.$name($($arg),*)).await
             })*
         }
     };

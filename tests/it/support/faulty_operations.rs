@@ -10,14 +10,15 @@ use gantry::store::{
     AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
 };
 
-use super::faulty::FaultyStore;
+use super::faulty::{FaultyStore, no_database};
 
 macro_rules! pass_on_operations {
     ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
         #[async_trait]
         impl OperationStore for FaultyStore {
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
-                self.inner.$name($($arg),*).await
+                let passage = self.faults.pass(stringify!($name), || format!("{:?}", ($(&$arg,)*))).await;
+                self.faults.carry(passage, no_database, self.inner.$name($($arg),*)).await
             })*
         }
     };

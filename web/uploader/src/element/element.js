@@ -210,7 +210,7 @@ export class GantryUploaderElement extends Base {
         const given = this.closest("[dir]");
         setAttribute(box, "dir", given ? this.getAttribute("dir") : messages.dir);
       }
-      this.#painter.now();
+      this.#painter.first();
     }
   }
 

@@ -13,6 +13,13 @@ export class Painter {
     this.timer = undefined;
   }
 
+  /** At once if nothing was painted yet, so that nobody meets an element without words; otherwise with the next frame. */
+  first() {
+    if (this.painted) return this.now();
+    this.painted = performance.now();
+    return this.paint();
+  }
+
   /** With the next frame. */
   now() {
     if (this.frame) return;
