@@ -34,6 +34,15 @@ pub struct Known {
     pub ended: Mutex<Vec<AssetId>>,
 }
 
+/// The way of a file's bytes.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// By signed URLs.
+    Parts(TransferMethod),
+    /// Through a node.
+    Appends,
+}
+
 /// A client with a file.
 pub struct FileClient {
     pub world: Arc<World>,
@@ -43,20 +52,28 @@ pub struct FileClient {
 }
 
 impl FileClient {
-    /// Brings a file until it is acknowledged.
+    /// Brings a file of any size in any way until it is acknowledged.
     pub async fn run(self) {
-        let kind = roll(&self.dice, 6);
+        let way = match roll(&self.dice, 6) {
+            0 | 1 => Way::Parts(TransferMethod::Multipart),
+            2 => Way::Parts(TransferMethod::Put),
+            _ => Way::Appends,
+        };
         let size = match roll(&self.dice, 6) {
             0 => (5 << 20) + roll(&self.dice, 6 << 20),
             1 => roll(&self.dice, 3),
             _ => 1 + roll(&self.dice, 100_000),
         };
-        let bytes = Bytes::from(noise(usize::try_from(size).unwrap(), self.number));
         tokio::time::sleep(Duration::from_millis(roll(&self.dice, 40_000))).await;
-        let asset = match kind {
-            0 | 1 => self.by_parts(&bytes, TransferMethod::Multipart).await,
-            2 => self.by_parts(&bytes, TransferMethod::Put).await,
-            _ => self.by_appends(&bytes).await,
+        self.bring(way, size).await;
+    }
+
+    /// Brings a file of `size` bytes until it is acknowledged.
+    pub async fn bring(self, way: Way, size: u64) {
+        let bytes = Bytes::from(noise(usize::try_from(size).unwrap(), self.number));
+        let asset = match way {
+            Way::Parts(method) => self.by_parts(&bytes, method).await,
+            Way::Appends => self.by_appends(&bytes).await,
         };
         self.known.acknowledged.lock().unwrap().push((asset, bytes));
     }

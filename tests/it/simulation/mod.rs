@@ -11,10 +11,13 @@
 //! GANTRY_TEST_SEEDS=200 tests/run.sh --rust --test it simulation::many_seeds     more seeds, from a fresh one
 //! ```
 //!
+//! [`every_fault`] leaves nothing to chance: it tries each way to fail at each call of a small story.
+//!
 //! `GANTRY_TEST_SIMULATION_TRACE=1` prints each call. `tests/it/simulation/old_faults.sh` puts old faults back and shows
 //! that a seed finds each.
 
 mod clients;
+mod every_fault;
 mod oracle;
 mod turns;
 mod world;
@@ -23,9 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::domain::clock::SeededEntropy;
+use tokio::task::JoinHandle;
 
 use clients::{FileClient, Known, end_some};
-use turns::{Odds, TurnCount, roll};
+use turns::{Choice, Odds, TurnCount, roll};
 use world::{NODES, World};
 
 const FILES: u64 = 18;
@@ -43,10 +47,14 @@ struct Run {
     jumps: u64,
 }
 
+fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(story)
+}
+
 /// The whole of a run under a seed.
 fn run(seed: u64) -> Run {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(simulate(seed))
+    in_virtual_time(simulate(seed))
 }
 
 async fn simulate(seed: u64) -> Run {
@@ -63,7 +71,7 @@ async fn simulate(seed: u64) -> Run {
     let (mut partitions, mut jumps) = (0, 0);
     while world.turns.count().calls < FAULTY_CALLS && clients.iter().any(|client| !client.is_finished()) {
         world.settle().await;
-        let Some(dying) = world.turns.take(&dice, Some(ODDS)).await else { continue };
+        let Some(dying) = world.turns.take(&Choice::Dice(&dice, Some(ODDS))).await else { continue };
         if let Some(dying) = dying {
             world.settle().await;
             world.replace(dying);
@@ -82,17 +90,22 @@ async fn simulate(seed: u64) -> Run {
         }
     }
     world.join_all();
-    come_to_rest(&world, &dice, &mut clients).await;
+    come_to_rest(&world, &Choice::Dice(&dice, None), &mut clients).await;
     oracle::judge(&world, &known).await;
     Run { turns: world.turns.count(), partitions, jumps }
 }
 
 /// Goes on without faults until every client has its answer and no job is left.
-async fn come_to_rest(world: &Arc<World>, dice: &SeededEntropy, clients: &mut Vec<tokio::task::JoinHandle<()>>) {
+async fn come_to_rest(world: &Arc<World>, choice: &Choice<'_>, clients: &mut Vec<JoinHandle<()>>) {
     for call in 0..REST_CALLS {
         world.settle().await;
-        if world.turns.take(dice, None).await.is_none() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        match world.turns.take(choice).await {
+            None => tokio::time::sleep(Duration::from_millis(200)).await,
+            Some(None) => {}
+            Some(Some(dying)) => {
+                world.settle().await;
+                world.replace(dying);
+            }
         }
         for done in clients.extract_if(.., |client| client.is_finished()) {
             done.await.unwrap();

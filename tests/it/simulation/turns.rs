@@ -27,6 +27,29 @@ pub struct Odds {
     pub died: u64,
 }
 
+/// How a planned call ends badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadEnd {
+    Refused,
+    AnswerLost,
+    /// The node ends before the call is carried out.
+    DiedBefore,
+    /// The call is carried out, and the node ends before it hears of it.
+    DiedAfter,
+}
+
+impl BadEnd {
+    pub const ALL: [Self; 4] = [Self::Refused, Self::AnswerLost, Self::DiedBefore, Self::DiedAfter];
+}
+
+/// Which call comes next, and how it ends.
+pub enum Choice<'a> {
+    /// Both by chance. `None`: each call ends well.
+    Dice(&'a SeededEntropy, Option<Odds>),
+    /// The waiting calls in turn; those with these numbers end badly.
+    Plan(&'a [(u64, BadEnd)]),
+}
+
 /// What happened, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnCount {
@@ -52,6 +75,7 @@ pub struct Turns {
     dead: Mutex<HashSet<Caller>>,
     cut_off: Mutex<HashSet<Caller>>,
     count: Mutex<TurnCount>,
+    operations: Mutex<Vec<&'static str>>,
     arrived: Notify,
 }
 
@@ -83,6 +107,7 @@ impl Turns {
             dead: Mutex::default(),
             cut_off: Mutex::default(),
             count: Mutex::default(),
+            operations: Mutex::default(),
             arrived: Notify::new(),
         }
     }
@@ -113,23 +138,35 @@ impl Turns {
         *self.count.lock().unwrap()
     }
 
+    /// Operations of the calls so far, in their order.
+    pub fn operations(&self) -> Vec<&'static str> {
+        self.operations.lock().unwrap().clone()
+    }
+
     /// Lets one of the waiting calls happen; `None` if none waits. The node that is to end with this call is returned.
-    pub async fn take(&self, dice: &SeededEntropy, odds: Option<Odds>) -> Option<Option<Caller>> {
+    pub async fn take(&self, choice: &Choice<'_>) -> Option<Option<Caller>> {
         let waiter = {
             let mut waiting = self.waiting.lock().unwrap();
-            if waiting.is_empty() {
-                return None;
-            }
             // Threads of the database wake tasks in any order; which call is chosen must not depend on it.
             waiting.sort_by(|a, b| (a.caller.0, a.operation, &a.words).cmp(&(b.caller.0, b.operation, &b.words)));
-            let which = usize::try_from(roll(dice, waiting.len() as u64)).unwrap();
-            waiting.remove(which)
+            let many = waiting.len() as u64;
+            let which = match choice {
+                _ if many == 0 => return None,
+                Choice::Dice(dice, _) => roll(dice, many),
+                Choice::Plan(_) => self.count().calls % many,
+            };
+            waiting.remove(usize::try_from(which).unwrap())
         };
-        let fault = self.choose(&waiter, dice, odds);
-        let dies = fault == Some(Fault::Died);
-        if dies && roll(dice, 2) == 0 {
+        let end = self.choose(&waiter, choice);
+        let dies = matches!(end, Some(BadEnd::DiedBefore | BadEnd::DiedAfter));
+        if end == Some(BadEnd::DiedBefore) {
             return Some(Some(waiter.caller));
         }
+        let fault = end.map(|end| match end {
+            BadEnd::Refused => Fault::Refused,
+            BadEnd::AnswerLost => Fault::AnswerLost,
+            BadEnd::DiedBefore | BadEnd::DiedAfter => Fault::Died,
+        });
         let writes = waiter.operation.starts_with("put_");
         let (done, mut ended) = oneshot::channel();
         if waiter.admit.send((Passage { fault, turn: None }, done)).is_ok() {
@@ -153,37 +190,50 @@ impl Turns {
         }
     }
 
-    fn choose(&self, waiter: &Waiter, dice: &SeededEntropy, odds: Option<Odds>) -> Option<Fault> {
-        let mut count = self.count.lock().unwrap();
-        let chance = roll(dice, 1000);
-        let fault = odds.and_then(|odds| {
-            if self.cut_off.lock().unwrap().contains(&waiter.caller) || chance < odds.refused {
-                Some(Fault::Refused)
-            } else if chance < odds.refused + odds.answer_lost {
-                Some(Fault::AnswerLost)
-            } else if waiter.caller != CLIENTS && chance < odds.refused + odds.answer_lost + odds.died {
-                Some(Fault::Died)
-            } else {
-                None
-            }
+    /// Decides how a call ends, and counts it.
+    fn choose(&self, waiter: &Waiter, choice: &Choice<'_>) -> Option<BadEnd> {
+        let number = self.count().calls + 1;
+        let end = match choice {
+            Choice::Dice(dice, odds) => self.by_chance(waiter.caller, dice, *odds),
+            Choice::Plan(plan) => plan.iter().find(|(at, _)| *at == number).map(|(_, end)| *end),
+        };
+        // The clients are many: they do not die as one.
+        let end = end.map(|end| match end {
+            BadEnd::DiedBefore | BadEnd::DiedAfter if waiter.caller == CLIENTS => BadEnd::AnswerLost,
+            other => other,
         });
-        count.calls += 1;
-        count.refused += u64::from(fault == Some(Fault::Refused));
-        count.answers_lost += u64::from(fault == Some(Fault::AnswerLost));
-        let told = format!("{:?} {} {fault:?}", waiter.caller, waiter.operation);
+        let mut count = self.count.lock().unwrap();
+        count.calls = number;
+        count.refused += u64::from(end == Some(BadEnd::Refused));
+        count.answers_lost += u64::from(end == Some(BadEnd::AnswerLost));
+        let told = format!("{:?} {} {end:?}", waiter.caller, waiter.operation);
         if std::env::var_os("GANTRY_TEST_SIMULATION_TRACE").is_some() {
-            println!(
-                "{} {told} {} at {:?}",
-                count.calls,
-                waiter.words,
-                tokio::time::Instant::now().duration_since(self.began)
-            );
+            println!("{number} {told} {} at {:?}", waiter.words, self.began.elapsed());
         }
         // FNV-1a.
         count.trace = told.bytes().fold(count.trace ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        fault
+        self.operations.lock().unwrap().push(waiter.operation);
+        end
+    }
+
+    fn by_chance(&self, caller: Caller, dice: &SeededEntropy, odds: Option<Odds>) -> Option<BadEnd> {
+        let (chance, before) = (roll(dice, 1000), roll(dice, 2) == 0);
+        let Odds { refused, answer_lost, died } = odds?;
+        let ends = [
+            (refused, BadEnd::Refused),
+            (answer_lost, BadEnd::AnswerLost),
+            (died, if before { BadEnd::DiedBefore } else { BadEnd::DiedAfter }),
+        ];
+        if self.cut_off.lock().unwrap().contains(&caller) {
+            return Some(BadEnd::Refused);
+        }
+        let mut bound = 0;
+        ends.into_iter().find_map(|(odds, end)| {
+            bound += odds;
+            (chance < bound).then_some(end)
+        })
     }
 }
 
