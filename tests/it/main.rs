@@ -21,6 +21,7 @@ mod embedded_store;
 mod engine;
 mod events;
 mod first_contact;
+mod fuzz;
 mod guides;
 mod handoff;
 mod house;

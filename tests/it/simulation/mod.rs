@@ -37,7 +37,7 @@ const FILES: u64 = 18;
 const FAULTY_CALLS: u64 = 4000;
 /// Without faults everything comes to rest within so many calls.
 const REST_CALLS: u64 = 60_000;
-const ODDS: Odds = Odds { refused: 25, answer_lost: 25, died: 6 };
+const ODDS: Odds = Odds { refused: 25, answer_lost: 25, died: 6, stalled: 12 };
 
 /// What a run did.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,7 +71,10 @@ async fn simulate(seed: u64) -> Run {
     let (mut partitions, mut jumps) = (0, 0);
     while world.turns.count().calls < FAULTY_CALLS && clients.iter().any(|client| !client.is_finished()) {
         world.settle().await;
-        let Some(dying) = world.turns.take(&Choice::Dice(&dice, Some(ODDS))).await else { continue };
+        let Some(dying) = world.turns.take(&Choice::Dice(&dice, Some(ODDS))).await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         if let Some(dying) = dying {
             world.settle().await;
             world.replace(dying);

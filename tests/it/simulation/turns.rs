@@ -25,7 +25,11 @@ pub struct Odds {
     pub answer_lost: u64,
     /// The node ends before the call is carried out, or before it hears of it.
     pub died: u64,
+    /// The call stands still for up to [`LONGEST_STALL`], as in a process that is frozen: leases end meanwhile.
+    pub stalled: u64,
 }
+
+const LONGEST_STALL: Duration = Duration::from_secs(60);
 
 /// How a planned call ends badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,7 @@ pub struct TurnCount {
     pub refused: u64,
     pub answers_lost: u64,
     pub deaths: u64,
+    pub stalls: u64,
     /// Digest of every choice, equal for equal runs.
     pub trace: u64,
 }
@@ -72,6 +77,7 @@ struct Waiter {
 pub struct Turns {
     began: tokio::time::Instant,
     waiting: Mutex<Vec<Waiter>>,
+    stalled: Mutex<Vec<(tokio::time::Instant, Waiter)>>,
     dead: Mutex<HashSet<Caller>>,
     cut_off: Mutex<HashSet<Caller>>,
     count: Mutex<TurnCount>,
@@ -104,6 +110,7 @@ impl Turns {
         Self {
             began: tokio::time::Instant::now(),
             waiting: Mutex::default(),
+            stalled: Mutex::default(),
             dead: Mutex::default(),
             cut_off: Mutex::default(),
             count: Mutex::default(),
@@ -121,6 +128,7 @@ impl Turns {
     pub fn kill(&self, caller: Caller) {
         self.dead.lock().unwrap().insert(caller);
         self.waiting.lock().unwrap().retain(|waiter| waiter.caller != caller);
+        self.stalled.lock().unwrap().retain(|(_, waiter)| waiter.caller != caller);
         self.count.lock().unwrap().deaths += 1;
     }
 
@@ -147,6 +155,8 @@ impl Turns {
     pub async fn take(&self, choice: &Choice<'_>) -> Option<Option<Caller>> {
         let waiter = {
             let mut waiting = self.waiting.lock().unwrap();
+            let now = tokio::time::Instant::now();
+            waiting.extend(self.stalled.lock().unwrap().extract_if(.., |(until, _)| *until <= now).map(|(_, it)| it));
             // Threads of the database wake tasks in any order; which call is chosen must not depend on it.
             waiting.sort_by(|a, b| (a.caller.0, a.operation, &a.words).cmp(&(b.caller.0, b.operation, &b.words)));
             let many = waiting.len() as u64;
@@ -157,6 +167,14 @@ impl Turns {
             };
             waiting.remove(usize::try_from(which).unwrap())
         };
+        if let Choice::Dice(dice, Some(odds)) = choice
+            && roll(dice, 1000) < odds.stalled
+        {
+            let stall = LONGEST_STALL.mul_f64(roll(dice, 1000) as f64 / 1000.0);
+            self.count.lock().unwrap().stalls += 1;
+            self.stalled.lock().unwrap().push((tokio::time::Instant::now() + stall, waiter));
+            return Some(None);
+        }
         let end = self.choose(&waiter, choice);
         let dies = matches!(end, Some(BadEnd::DiedBefore | BadEnd::DiedAfter));
         if end == Some(BadEnd::DiedBefore) {
@@ -220,7 +238,7 @@ impl Turns {
 
     fn by_chance(&self, caller: Caller, dice: &SeededEntropy, odds: Option<Odds>) -> Option<BadEnd> {
         let (chance, before) = (roll(dice, 1000), roll(dice, 2) == 0);
-        let Odds { refused, answer_lost, died } = odds?;
+        let Odds { refused, answer_lost, died, .. } = odds?;
         let ends = [
             (refused, BadEnd::Refused),
             (answer_lost, BadEnd::AnswerLost),
