@@ -15,11 +15,15 @@ export class Records {
     this.session = session;
     /** @type {Map<string, Entry>} */
     this.changed = new Map();
-    /** @type {Set<string>} */
+    /** Those of which nothing is kept any more. @type {Set<string>} */
     this.gone = new Set();
+    /** Of these, those that are to be taken out still. @type {Set<string>} */
+    this.removable = new Set();
     /** @type {unknown} */
     this.timer = null;
     this.writing = Promise.resolve();
+    /** The write that follows the one under way. @type {Promise<void> | null} */
+    this.next = null;
   }
 
   /** @param {Entry} entry */
@@ -29,16 +33,24 @@ export class Records {
     this.soon();
   }
 
+  /** Resolves once all is written that is known of a file now: at once, together with what else has changed. @param {Entry} entry */
+  keep(entry) {
+    this.save(entry);
+    return this.flush();
+  }
+
   /** A file that has come to its end, or was taken out. @param {Entry} entry */
   forget(entry) {
     this.changed.delete(entry.id);
     this.gone.add(entry.id);
+    this.removable.add(entry.id);
     this.soon();
   }
 
   /** A file that was given up is on its way again. @param {Entry} entry */
   remember(entry) {
     this.gone.delete(entry.id);
+    this.removable.delete(entry.id);
     this.save(entry);
   }
 
@@ -49,18 +61,30 @@ export class Records {
     }, DELAY);
   }
 
-  /** Writes what has changed. Storage that is full or forbidden leaves the page without memory, not without uploads. */
-  async flush() {
-    this.writing = this.writing.then(async () => {
-      const gone = [...this.gone];
+  /** Writes what has changed, once for all that ask while another write is under way. */
+  flush() {
+    this.next ??= this.writing.then(() => {
+      this.next = null;
+      return this.write();
+    });
+    this.writing = this.next;
+    return this.next;
+  }
+
+  /** Storage that is full or forbidden leaves the page without memory, not without uploads. */
+  async write() {
+    const gone = [...this.removable];
+    this.removable.clear();
+    try {
       while (this.changed.size > 0) {
         const some = [...this.changed.values()].slice(0, CHUNK);
         for (const { id } of some) this.changed.delete(id);
         await this.storage.put(some.map((entry) => entry.stored(this.endpoint, this.session)));
       }
       if (gone.length > 0) await this.storage.remove(gone);
-    }).catch(() => {});
-    await this.writing;
+    } catch {
+      // What could not be written is written with its next change.
+    }
   }
 
   close() {

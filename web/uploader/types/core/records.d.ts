@@ -12,20 +12,28 @@ export class Records {
     session: string;
     /** @type {Map<string, Entry>} */
     changed: Map<string, Entry>;
-    /** @type {Set<string>} */
+    /** Those of which nothing is kept any more. @type {Set<string>} */
     gone: Set<string>;
+    /** Of these, those that are to be taken out still. @type {Set<string>} */
+    removable: Set<string>;
     /** @type {unknown} */
     timer: unknown;
     writing: Promise<void>;
+    /** The write that follows the one under way. @type {Promise<void> | null} */
+    next: Promise<void> | null;
     /** @param {Entry} entry */
     save(entry: Entry): void;
+    /** Resolves once all is written that is known of a file now: at once, together with what else has changed. @param {Entry} entry */
+    keep(entry: Entry): Promise<void>;
     /** A file that has come to its end, or was taken out. @param {Entry} entry */
     forget(entry: Entry): void;
     /** A file that was given up is on its way again. @param {Entry} entry */
     remember(entry: Entry): void;
     soon(): void;
-    /** Writes what has changed. Storage that is full or forbidden leaves the page without memory, not without uploads. */
+    /** Writes what has changed, once for all that ask while another write is under way. */
     flush(): Promise<void>;
+    /** Storage that is full or forbidden leaves the page without memory, not without uploads. */
+    write(): Promise<void>;
     close(): Promise<void>;
 }
 export type Entry = import("./entry.js").Entry;
