@@ -3,6 +3,7 @@
 /** @typedef {import("./entry.js").Entry} Entry */
 
 const DELAY = 400;
+const PATIENCE = 2000;
 /** Files of one step, so that no step holds up the page. */
 const CHUNK = 500;
 
@@ -33,10 +34,17 @@ export class Records {
     this.soon();
   }
 
-  /** Resolves once all is written that is known of a file now: at once, together with what else has changed. @param {Entry} entry */
+  /** Resolves once all is written that is known of a file now: at once, together with what else has changed. A browser whose database hangs
+   * holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
   keep(entry) {
     this.save(entry);
-    return this.flush();
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimeout(resolve, PATIENCE);
+      void this.flush().then(() => {
+        this.clock.clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** A file that has come to its end, or was taken out. @param {Entry} entry */

@@ -160,6 +160,16 @@ test("a backend that opens another upload after a reload gets no second copy of 
   assert.equal(w.storage.items.size, 0);
 });
 
+test("a database that hangs holds up no file for long", async (t) => {
+  const w = new World();
+  t.after(() => w.close());
+  w.service.forms = true;
+  w.storage.put = () => new Promise(() => {});
+  const page = w.page();
+  page.uploader.add([fakeFile(1000)]);
+  await page.becomes("ready", undefined, 5000);
+});
+
 test("an upload that ended without its file is begun anew under another key", async (t) => {
   const w = new World();
   t.after(() => w.close());

@@ -23,7 +23,8 @@ export class Records {
     next: Promise<void> | null;
     /** @param {Entry} entry */
     save(entry: Entry): void;
-    /** Resolves once all is written that is known of a file now: at once, together with what else has changed. @param {Entry} entry */
+    /** Resolves once all is written that is known of a file now: at once, together with what else has changed. A browser whose database hangs
+     * holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
     keep(entry: Entry): Promise<void>;
     /** A file that has come to its end, or was taken out. @param {Entry} entry */
     forget(entry: Entry): void;
