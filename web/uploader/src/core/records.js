@@ -16,6 +16,8 @@ export class Records {
     this.session = session;
     /** @type {Map<string, Entry>} */
     this.changed = new Map();
+    /** Those that wait for their record, and how they are told. @type {Map<Entry, () => void>} */
+    this.urgent = new Map();
     /** Those of which nothing is kept any more. @type {Set<string>} */
     this.gone = new Set();
     /** Of these, those that are to be taken out still. @type {Set<string>} */
@@ -34,17 +36,18 @@ export class Records {
     this.soon();
   }
 
-  /** Resolves once all is written that is known of a file now: at once, together with what else has changed. A browser whose database hangs
-   * holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
-  keep(entry) {
-    this.save(entry);
-    return new Promise((resolve) => {
-      const timer = this.clock.setTimeout(resolve, PATIENCE);
-      void this.flush().then(() => {
-        this.clock.clearTimeout(timer);
-        resolve();
-      });
+  /** Resolves once all is written that is known of a file now: before whatever else has changed, and together with others that are as
+   * urgent. A browser whose database hangs holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
+  async keep(entry) {
+    if (this.gone.has(entry.id)) return;
+    /** @type {unknown} */
+    let timer;
+    await new Promise((resolve) => {
+      timer = this.clock.setTimeout(() => resolve(undefined), PATIENCE);
+      this.urgent.set(entry, () => resolve(undefined));
+      void this.flush();
     });
+    this.clock.clearTimeout(timer);
   }
 
   /** A file that has come to its end, or was taken out. @param {Entry} entry */
@@ -84,15 +87,31 @@ export class Records {
     const gone = [...this.removable];
     this.removable.clear();
     try {
-      while (this.changed.size > 0) {
-        const some = [...this.changed.values()].slice(0, CHUNK);
-        for (const { id } of some) this.changed.delete(id);
-        await this.storage.put(some.map((entry) => entry.stored(this.endpoint, this.session)));
-      }
+      while (this.urgent.size + this.changed.size > 0) await this.writeSome();
       if (gone.length > 0) await this.storage.remove(gone);
     } catch {
       // What could not be written is written with its next change.
     }
+  }
+
+  async writeSome() {
+    const written = [...this.urgent.values()];
+    const some = written.length > 0 ? [...this.urgent.keys()] : this.portion();
+    this.urgent.clear();
+    for (const { id } of some) this.changed.delete(id);
+    try {
+      await this.storage.put(some.map((entry) => entry.stored(this.endpoint, this.session)));
+    } finally {
+      for (const tell of written) tell();
+    }
+  }
+
+  /** The first of those that have changed. */
+  portion() {
+    /** @type {Entry[]} */
+    const some = [];
+    for (const entry of this.changed.values()) if (some.push(entry) >= CHUNK) break;
+    return some;
   }
 
   close() {

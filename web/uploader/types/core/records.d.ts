@@ -12,6 +12,8 @@ export class Records {
     session: string;
     /** @type {Map<string, Entry>} */
     changed: Map<string, Entry>;
+    /** Those that wait for their record, and how they are told. @type {Map<Entry, () => void>} */
+    urgent: Map<Entry, () => void>;
     /** Those of which nothing is kept any more. @type {Set<string>} */
     gone: Set<string>;
     /** Of these, those that are to be taken out still. @type {Set<string>} */
@@ -23,8 +25,8 @@ export class Records {
     next: Promise<void> | null;
     /** @param {Entry} entry */
     save(entry: Entry): void;
-    /** Resolves once all is written that is known of a file now: at once, together with what else has changed. A browser whose database hangs
-     * holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
+    /** Resolves once all is written that is known of a file now: before whatever else has changed, and together with others that are as
+     * urgent. A browser whose database hangs holds up no file for long. @param {Entry} entry @returns {Promise<void>} */
     keep(entry: Entry): Promise<void>;
     /** A file that has come to its end, or was taken out. @param {Entry} entry */
     forget(entry: Entry): void;
@@ -35,6 +37,9 @@ export class Records {
     flush(): Promise<void>;
     /** Storage that is full or forbidden leaves the page without memory, not without uploads. */
     write(): Promise<void>;
+    writeSome(): Promise<void>;
+    /** The first of those that have changed. */
+    portion(): import("./entry.js").Entry[];
     close(): Promise<void>;
 }
 export type Entry = import("./entry.js").Entry;
