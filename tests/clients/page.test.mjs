@@ -274,17 +274,25 @@ test("the start page", async (t) => {
 
   await t.test("a proxy that refuses bodies of this size is named after one try", async () => {
     const { page } = await open();
-    let tries = 0;
+    const tries = [];
     await page.route("**/*", (route) => {
-      if (route.request().method() !== "PUT") return route.continue();
-      tries++;
+      const [method, url] = [route.request().method(), route.request().url()];
+      const way = /\/form$/.test(url) ? "form" : method;
+      if (!["form", "PATCH", "PUT"].includes(way)) return route.continue();
+      tries.push(way);
       const headers = { "access-control-allow-origin": "*", "content-type": "text/html" };
       return route.fulfill({ status: 413, headers, body: "<html><h1>413 Request Entity Too Large</h1></html>" });
     });
-    await choose(page, { name: "large.txt", mimeType: "text/plain", buffer: Buffer.from("large") });
+    await choose(page, { name: "large.txt", mimeType: "text/plain", buffer: Buffer.alloc(300_000, "large") });
     await inState(page, "large.txt", "failed").waitFor();
     assert.match(await row(page, "large.txt").textContent(), /client_max_body_size/);
-    assert.equal(tries, 1);
+    assert.deepEqual(tries.splice(0), ["PUT"]);
+    // A small file is a form first, and then what it would be otherwise.
+    await choose(page, { name: "small.txt", mimeType: "text/plain", buffer: Buffer.from("small") });
+    await inState(page, "small.txt", "failed").waitFor();
+    assert.match(await row(page, "small.txt").textContent(), /client_max_body_size/);
+    await page.waitForTimeout(2000);
+    assert.deepEqual(tries, ["form", "PATCH"], "nothing is sent again");
   });
 
   await t.test("axe finds nothing, and nothing sticks out: light, dark, 320 pixels", async () => {

@@ -22,7 +22,11 @@ export function anySignal(signals) {
 export function until(promise, signal) {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
+    if (signal.aborted) {
+      // Nobody hears any more how it ended.
+      promise.catch(() => {});
+      return abort();
+    }
     signal.addEventListener("abort", abort);
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });

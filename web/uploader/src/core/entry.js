@@ -31,6 +31,10 @@ export class Entry {
     /** Parts that the storage has. @type {Set<number> | undefined} */
     this.parts = facts.parts ? parseRanges(facts.parts) : undefined;
     this.confirmed = facts.confirmed ?? 0;
+    /** The service has said that it has the file. */
+    this.arrived = facts.arrived ?? false;
+    /** Uploads of this file that have ended without it. */
+    this.begun = facts.begun ?? 0;
     this.paused = facts.paused ?? false;
     /** Bytes of the requests in flight. @type {Map<string, number> | undefined} */
     this.flying = undefined;
@@ -64,7 +68,7 @@ export class Entry {
   /** @returns {FileInfo} */
   get info() {
     const { id, name, path, size, type, lastModified, fingerprint, uploadId } = this;
-    return { id, name, path, size, type, lastModified, fingerprint, uploadId };
+    return { id, name, path, size, type, lastModified, fingerprint, idempotencyKey: `${id}.${this.begun}`, uploadId };
   }
 
   /** Bytes that are on their way or there. */
@@ -83,8 +87,15 @@ export class Entry {
     return before;
   }
 
-  /** Begins anew: the upload that was begun is gone. */
+  /** The upload that was begun is gone: the next one gets a key and a credential of its own. */
+  beginAnew() {
+    this.forgetUpload();
+    this.begun++;
+    this.token = undefined;
+  }
+
   forgetUpload() {
+    this.arrived = false;
     this.uploadId = undefined;
     this.assetId = undefined;
     this.partSize = undefined;
@@ -103,9 +114,9 @@ export class Entry {
 
   /** @param {string} endpoint @param {string} session @returns {StoredItem} */
   stored(endpoint, session) {
-    const { id, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, confirmed, paused, handle } = this;
+    const { id, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, confirmed, arrived, begun, paused, handle } = this;
     const parts = this.parts && formatRanges(this.parts);
-    return { id, endpoint, session, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, parts, confirmed, paused, handle };
+    return { id, endpoint, session, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, parts, confirmed, arrived, begun, paused, handle };
   }
 }
 

@@ -7,6 +7,8 @@ import { ProblemError, changedProblem, unreadableProblem } from "./problem.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const SAMPLE_BYTES = 64 * 1024;
+/** Of files up to this size the sample is the whole. */
+export const WHOLE_SAMPLE_BYTES = 3 * SAMPLE_BYTES;
 
 /** @param {Source} source @returns {{file: File, path: string, handle?: FileSystemFileHandle}} */
 export function readSource(source) {
@@ -26,10 +28,10 @@ export async function requireReadable(file) {
 /** The digest of the first, middle and last bytes. @param {Blob} file */
 export async function sampleOf(file) {
   const middle = Math.max(0, Math.floor((file.size - SAMPLE_BYTES) / 2));
-  const pieces = file.size <= 3 * SAMPLE_BYTES ? [file]
-    : [file.slice(0, SAMPLE_BYTES), file.slice(middle, middle + SAMPLE_BYTES), file.slice(file.size - SAMPLE_BYTES)];
+  const sample = file.size <= WHOLE_SAMPLE_BYTES ? file
+    : new Blob([file.slice(0, SAMPLE_BYTES), file.slice(middle, middle + SAMPLE_BYTES), file.slice(file.size - SAMPLE_BYTES)]);
   try {
-    return await sha256(new Uint8Array(await new Blob(pieces).arrayBuffer()));
+    return await sha256(new Uint8Array(await sample.arrayBuffer()));
   } catch {
     throw unreadableProblem();
   }
@@ -49,7 +51,8 @@ export async function differenceOf(before, file) {
   if (file.size !== before.size) return "size";
   if (file.lastModified !== before.lastModified) return "modified";
   try {
-    if (before.sample && await sampleOf(file) !== before.sample) return "content";
+    // Taking the sample reads the file, too.
+    if (before.sample) return await sampleOf(file) === before.sample ? null : "content";
     await requireReadable(file);
     return null;
   } catch {
@@ -73,9 +76,11 @@ async function freshFile({ file, handle }) {
 export async function verifyFile(entry) {
   const file = await freshFile(entry);
   if (!file) throw new ProblemError({ code: "needs_file", message: "The file is needed again.", retryable: false });
-  const difference = await differenceOf(entry, file);
-  if (difference === "unreadable") throw unreadableProblem();
-  if (difference) throw changedProblem();
+  if (entry.sample || file !== entry.file) {
+    const difference = await differenceOf(entry, file);
+    if (difference === "unreadable") throw unreadableProblem();
+    if (difference) throw changedProblem();
+  }
   entry.file = file;
   entry.sample ??= await sampleOf(file);
   entry.fingerprint ??= await fingerprintOf(entry, entry.sample);

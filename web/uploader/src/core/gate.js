@@ -4,7 +4,7 @@
 import { until } from "./abort.js";
 
 /** @typedef {import("./types.js").Clock} Clock */
-/** @typedef {"bytes" | "control" | "stream"} RequestKind */
+/** `form`: a small file, which is over soon. @typedef {"bytes" | "form" | "control" | "stream"} RequestKind */
 /** @typedef {{kind: RequestKind, order: number, enter: () => void}} Waiter */
 
 const FIRST_LIMIT = 3;
@@ -24,7 +24,7 @@ export class Gate {
     /** Requests with bytes that may be in flight now. */
     this.limit = Math.min(FIRST_LIMIT, this.bytesMax);
     /** @type {Record<RequestKind, number>} */
-    this.running = { bytes: 0, control: 0, stream: 0 };
+    this.running = { bytes: 0, form: 0, control: 0, stream: 0 };
     /** @type {Waiter[]} */
     this.waiting = [];
     /** @type {Set<() => void>} */
@@ -42,7 +42,7 @@ export class Gate {
   }
 
   get inFlight() {
-    return this.running.bytes + this.running.control + this.running.stream;
+    return this.running.bytes + this.running.form + this.running.control + this.running.stream;
   }
 
   /** @param {RequestKind} kind */
@@ -89,12 +89,13 @@ export class Gate {
 
   /** Lets in who may: short requests before bytes, then earlier files. */
   admit() {
-    for (const kind of /** @type {RequestKind[]} */ (["control", "bytes", "stream"])) {
-      while (this.mayEnter(kind)) {
-        const next = this.waiting.reduce((/** @type {Waiter | null} */ first, one) => (one.kind === kind && (!first || one.order < first.order) ? one : first), null);
+    for (const kinds of /** @type {RequestKind[][]} */ ([["control"], ["bytes", "form"], ["stream"]])) {
+      for (;;) {
+        const next = this.waiting.reduce((/** @type {Waiter | null} */ first, one) =>
+          (kinds.includes(one.kind) && this.mayEnter(one.kind) && (!first || one.order < first.order) ? one : first), null);
         if (!next) break;
         this.waiting.splice(this.waiting.indexOf(next), 1);
-        this.running[kind]++;
+        this.running[next.kind]++;
         next.enter();
       }
     }

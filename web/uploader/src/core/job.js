@@ -3,8 +3,9 @@
 import { sleep, until } from "./abort.js";
 import { appendAll } from "./append.js";
 import { sha256OfBlob } from "./digest.js";
-import { requireReadable, verifyFile } from "./files.js";
-import { SMALL_BYTES, UploadGone, openUpload } from "./open.js";
+import { WHOLE_SAMPLE_BYTES, requireReadable, verifyFile } from "./files.js";
+import { sendForm } from "./form.js";
+import { Arrived, SMALL_BYTES, UploadGone, openUpload } from "./open.js";
 import { sendParts } from "./parts.js";
 import { ProblemError, asProblem } from "./problem.js";
 import { sendWhole } from "./put.js";
@@ -42,6 +43,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     this.lanes = new Map();
     this.confirmations = 0;
+    /** The file was sent as a form, and it is not known what became of it. */
+    this.formTried = false;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
     this.asset = undefined;
     /** @type {Set<() => void>} */
@@ -77,8 +80,7 @@ export class Job {
       } catch (error) {
         this.signal.throwIfAborted();
         if (!(error instanceof UploadGone)) throw error;
-        entry.forgetUpload();
-        entry.token = undefined;
+        entry.beginAnew();
         entry.ownKey = undefined;
         this.setConfirmed(0);
         if (!entry.file) throw new NeedsFile();
@@ -93,6 +95,9 @@ export class Job {
     const opened = await this.persevere("open", () => openUpload(this));
     this.opened(opened);
     if (opened.upload.state !== "open") return true;
+    // One request needs no lock: where two pages send the same form, the service takes one of them.
+    const form = await sendForm(this, opened.form);
+    if (form !== "untried") return form === "taken";
     await this.lock(opened.upload.id);
     try {
       return await this.transfer(opened);
@@ -179,7 +184,7 @@ export class Job {
       } catch (error) {
         this.fly(lane, 0);
         this.signal.throwIfAborted();
-        if (error instanceof UploadGone || error instanceof NeedsFile) throw error;
+        if ([UploadGone, NeedsFile, Arrived].some((kind) => error instanceof kind)) throw error;
         await this.afterFailure(lane, asProblem(error), tries);
       }
     }
@@ -260,6 +265,7 @@ export class Job {
     const { entry, context: { worker, digestUpTo }, signal } = this;
     if (entry.sha256) return entry.sha256;
     if (!entry.file || entry.size > digestUpTo) return null;
+    if (entry.sample && entry.size <= WHOLE_SAMPLE_BYTES) return entry.sample;
     if (entry.size <= SMALL_BYTES) return until(sha256OfBlob(entry.file), signal);
     return worker.sha256(entry.file, true, signal);
   }

@@ -4,11 +4,12 @@
 import { askPage, isGrant } from "./api.js";
 import { ProblemError } from "./problem.js";
 import { createByTus } from "./append.js";
+import { isSmall } from "./form.js";
 
 /** @typedef {import("./types.js").OpenedUpload} OpenedUpload */
 /** @typedef {import("./types.js").UploadTruth} UploadTruth */
 /** @typedef {import("./job.js").Job} Job */
-/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[]}} Opened */
+/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[], form?: string}} Opened */
 
 /** Files up to this size are read once more before they are sent, for a digest that binds them. */
 export const SMALL_BYTES = 16 * 2 ** 20;
@@ -18,6 +19,9 @@ const GONE = new Set(["failed", "aborted", "expired"]);
 
 /** An upload that is gone: the file is sent anew. */
 export class UploadGone extends Error {}
+
+/** The service has the file from before, and the page's backend has opened another upload for it: nothing is to be sent. */
+export class Arrived extends Error {}
 
 /** The upload that a grant is for. Undefined: this form of grant is not known here.
  * @param {string} grant */
@@ -42,12 +46,16 @@ export async function openUpload(job) {
     const opened = await askPage(() => grant({ file: entry.info }));
     entry.token = opened.grant;
     if (!entry.token) throw new ProblemError({ code: "token", message: "The page gave no permission to send this file.", retryable: false });
-    if (opened.upload.id !== entry.uploadId) return adopt(job, opened);
+    if (opened.upload.id !== entry.uploadId) {
+      if (entry.arrived) throw new Arrived();
+      return adopt(job, opened);
+    }
     return { upload: checked(job, await truth(job, opened.upload.id)) };
   }
   const token = await api.tokenOf(entry);
   if (isGrant(token) && !grant) {
     const id = uploadOfGrant(token) ?? await createByTus(job);
+    if (id !== entry.uploadId && entry.arrived) throw new Arrived();
     if (id !== entry.uploadId) entry.forgetUpload();
     return { upload: checked(job, await truth(job, id)) };
   }
@@ -64,7 +72,7 @@ export async function openUpload(job) {
 /** @param {Job} job @param {OpenedUpload} opened @returns {Opened} */
 function adopt(job, opened) {
   job.entry.forgetUpload();
-  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls };
+  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls, form: opened.endpoints?.form };
 }
 
 /** @param {Job} job @param {string} id */
@@ -102,6 +110,8 @@ async function wishOf(job) {
     content_type: entry.type,
     ...(checksums && { checksum: "sha256" }),
     urls: checksums ? 0 : FIRST_URLS,
+    // Its bytes go through the service, in one request if that succeeds.
+    ...(isSmall(entry) && { method: "append" }),
     ...(entry.sha256 && { sha256: entry.sha256 }),
     ...(policy && { policy }),
     metadata: { ...given, ...(entry.path !== entry.name && { path: entry.path }) },

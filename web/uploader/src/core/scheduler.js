@@ -2,7 +2,9 @@
 
 import { until } from "./abort.js";
 import { isGrant } from "./api.js";
+import { isSmall } from "./form.js";
 import { Elsewhere, Job, NeedsFile, lockOf } from "./job.js";
+import { Arrived } from "./open.js";
 import { asProblem } from "./problem.js";
 import { Watcher } from "./watch.js";
 
@@ -19,9 +21,10 @@ const THUMBNAIL_DELAY = 150;
 export class Stopped extends Error {}
 
 export class Scheduler {
-  /** @param {Context} context */
-  constructor(context) {
+  /** @param {Context} context @param {(entry: Entry) => void} drop Takes a file out of the list, and leaves its upload alone. */
+  constructor(context, drop) {
     this.context = context;
+    this.drop = drop;
     this.most = Math.max(1, context.options.concurrency?.files ?? context.gate.max);
     /** @type {Set<Entry>} */
     this.queue = new Set();
@@ -47,9 +50,16 @@ export class Scheduler {
     this.pump();
   }
 
+  /** Small files count half: while one has its request, the next one is read. */
+  get load() {
+    let load = 0;
+    for (const entry of this.running.keys()) load += isSmall(entry) ? 0.5 : 1;
+    return load;
+  }
+
   pump() {
     for (const entry of this.queue) {
-      if (this.running.size >= this.most) return;
+      if (this.load >= this.most) return;
       this.queue.delete(entry);
       const waits = this.context.store.items.get(entry.id)?.state.kind === "queued";
       if (waits && !entry.job) this.start(entry);
@@ -93,7 +103,10 @@ export class Scheduler {
     const { entry, signal, asset } = job;
     if (signal.aborted) return;
     this.let(entry);
-    this.context.records.save(entry);
+    entry.arrived = true;
+    // With a key the service is asked what became of it; a backend may open another upload.
+    if (isGrant(entry.token)) void this.context.records.keep(entry);
+    else this.context.records.save(entry);
     this.move(entry, { kind: "processing" });
     this.watcher.add(entry, asset);
   }
@@ -104,6 +117,7 @@ export class Scheduler {
     if (error instanceof Stopped) return;
     if (error instanceof Elsewhere) this.waitForLock(entry);
     else if (error instanceof NeedsFile && entry.file) this.again(entry);
+    else if (error instanceof Arrived) this.drop(entry);
     else if (error instanceof NeedsFile) this.move(entry, { kind: "needs-file" });
     else this.settle(entry, { kind: "failed", problem: asProblem(error).problem });
   }

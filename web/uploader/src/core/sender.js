@@ -17,7 +17,8 @@ const SLOWEST_LINE = 32 * 1024;
  * @property {number} order Earlier files go first.
  * @property {string} method
  * @property {() => Target | Promise<Target>} target Asked for once the request has its place: an address can be too old by then.
- * @property {Blob | string} [body]
+ * @property {Blob | FormData | string} [body]
+ * @property {number} [bytes] Of the file in a form, whose progress cannot be seen.
  * @property {AbortSignal} signal
  * @property {number} [patience] Milliseconds without progress after which it is ended.
  * @property {(loaded: number) => void} [onProgress]
@@ -43,10 +44,11 @@ export class Sender {
   }
 
   /** @param {Omit<Sending, "target" | "order"> & {patience: number}} sending @param {Target} target */
-  async sendNow({ kind, signal, patience, onProgress, ...request }, target) {
+  async sendNow({ kind, signal, patience, onProgress, bytes, ...request }, target) {
     const life = anySignal([signal, this.connection.loss.signal]);
-    const body = request.body instanceof Blob ? request.body.size : 0;
-    const silence = this.http.tellsProgress ? patience : patience + (1000 * body) / SLOWEST_LINE;
+    const body = bytes ?? (request.body instanceof Blob ? request.body.size : 0);
+    const watched = body > 0 && bytes === undefined;
+    const silence = this.http.tellsProgress && watched ? patience : patience + (1000 * body) / SLOWEST_LINE;
     /** @type {unknown} */
     let watchdog;
     const alive = () => {
@@ -62,7 +64,7 @@ export class Sender {
     };
     alive();
     try {
-      const answer = await until(this.http.send({ ...request, ...target, signal: life.signal, onProgress: progressed }), life.signal);
+      const answer = await until(this.http.send({ ...request, ...target, signal: life.signal, ...(watched && { onProgress: progressed }) }), life.signal);
       if (kind === "bytes" && answer.status < 300) this.gate.count(Math.max(0, body - told));
       return answer;
     } catch (error) {

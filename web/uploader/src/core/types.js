@@ -20,6 +20,8 @@
  * @property {string} type The media type that the browser told, or "".
  * @property {number} lastModified Milliseconds.
  * @property {string} [fingerprint] The same for the same file in every tab and after every restart: a good `external_id`.
+ * @property {string} idempotencyKey The same for the same upload of this file, also after a reload: a good `Idempotency-Key`, with which
+ *   a backend that asks again finds the upload, be it complete or not.
  * @property {string} [uploadId] The upload that was begun before, if there is one.
  */
 
@@ -62,6 +64,7 @@
  * @property {string} [grant] An upload grant for this upload alone.
  * @property {SignedUrl} [put]
  * @property {{part_size: number, part_count: number, urls: SignedUrl[]}} [multipart]
+ * @property {{form?: string}} [endpoints] Where the holder of the grant sends the file without any other credential.
  */
 
 /**
@@ -168,7 +171,7 @@
  * @property {string} method
  * @property {string} url
  * @property {Record<string, string>} [headers]
- * @property {Blob | string} [body]
+ * @property {Blob | FormData | string} [body]
  * @property {AbortSignal} [signal]
  * @property {(loaded: number) => void} [onProgress]
  */
@@ -200,6 +203,8 @@
  * @property {number} [partSize]
  * @property {string} [parts] The parts that the storage has, like `1-7,9`.
  * @property {number} [confirmed]
+ * @property {boolean} [arrived] The service has said that it has the file.
+ * @property {number} [begun] Uploads of this file that ended without it.
  * @property {boolean} [paused] The user paused it.
  * @property {FileSystemFileHandle} [handle]
  */

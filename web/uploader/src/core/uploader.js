@@ -23,7 +23,7 @@ export class FileUploader {
   constructor(options) {
     this.options = options;
     this.context = createContext(options);
-    this.scheduler = new Scheduler(this.context);
+    this.scheduler = new Scheduler(this.context, (entry) => this.drop(entry));
     this.links = new Link(this.context);
     /** @type {Map<string, Entry>} */
     this.entries = new Map();
@@ -196,7 +196,9 @@ export class FileUploader {
     const { api, end, connection } = this.context;
     const { uploadId } = entry;
     entry.unlock();
-    entry.forgetUpload();
+    const { token } = entry;
+    entry.beginAnew();
+    entry.token = token;
     this.context.progress.tell(entry);
     for (let tries = 0; uploadId && tries < ABORT_TRIES && !end.signal.aborted; tries++) {
       const done = await api.abort(entry, end.signal, uploadId).then(() => true, (error) => !error?.extra?.network);
@@ -211,10 +213,15 @@ export class FileUploader {
     if (!entry) return;
     this.cancel(id);
     this.scheduler.stop([entry]);
+    this.drop(entry);
+  }
+
+  /** @param {Entry} entry */
+  drop(entry) {
     entry.unlock();
-    this.entries.delete(id);
+    this.entries.delete(entry.id);
     this.context.records.forget(entry);
-    this.context.store.apply({ type: "removed", ids: new Set([id]) });
+    this.context.store.apply({ type: "removed", ids: new Set([entry.id]) });
   }
 
   restore() {

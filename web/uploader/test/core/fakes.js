@@ -141,6 +141,8 @@ export class FakeService {
   smallUpTo = MIB;
   urlLife = 3_600_000;
   checksums = ["sha256"];
+  /** Whether uploads can be sent as forms. */
+  forms = false;
   keys = new Set(["gk_key"]);
   uploads = new Map();
   requests = [];
@@ -212,6 +214,7 @@ export class FakeService {
 
   async answer(request, url) {
     if (url.origin === STORE) return this.store(request, url);
+    if (url.pathname.endsWith("/form")) return this.form(request, url.pathname.split("/")[2]);
     const token = request.headers?.authorization?.replace("Bearer ", "");
     if (url.pathname === "/v1/limits") {
       return response(200, { max_size: 50e12, url_expires_in: this.urlLife / 1000, checksums: this.checksums });
@@ -258,6 +261,7 @@ export class FakeService {
   opened(upload) {
     return {
       upload: this.view(upload), asset: this.asset(upload.asset), grant: upload.grant,
+      ...(this.forms && { endpoints: { form: `${ENDPOINT}/u/${upload.grant}/form` } }),
       ...(upload.method === "put" && { put: this.url(upload, 0) }),
       ...(upload.method === "multipart" && { multipart: { part_size: upload.partSize, part_count: Math.ceil(upload.size / upload.partSize), urls: [] } }),
     };
@@ -282,6 +286,15 @@ export class FakeService {
     if (upload.state !== "open") return problem(410, "gone");
     if (this.refusesChecksums && Object.keys(checksums).length > 0) return problem(422, "invalid", { field: "checksums" });
     return response(200, { urls: parts.map((part) => this.url(upload, part, checksums[part])) });
+  }
+
+  form({ body }, grant) {
+    const upload = [...this.uploads.values()].find((one) => one.grant === grant);
+    if (!upload || body.get("file").size !== upload.size) return problem(400, "invalid");
+    upload.offset = upload.size;
+    upload.parts.set(1, { bytes: upload.size });
+    this.complete(upload);
+    return response(204);
   }
 
   async store({ body, headers, at }, url) {

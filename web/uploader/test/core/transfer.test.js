@@ -22,6 +22,52 @@ test("a small file is one PUT, bound to its digest", async (t) => {
   assert.match([...w.service.uploads.values()][0].more.sha256, /^[0-9a-f]{64}$/);
 });
 
+test("a small file is a form where the service says where to, and nothing more is asked", async (t) => {
+  const w = world(t, { forms: true });
+  const page = w.page();
+  page.uploader.add([fakeFile(1000)]);
+  await page.becomes("ready");
+  const asked = w.service.requests.filter(({ path }) => path !== "/v1/limits" && !path.startsWith("/v1/assets")).map(({ method, path }) => `${method} ${path}`);
+  assert.deepEqual(asked, ["POST /v1/uploads", "POST /u/gu_u1/form"]);
+  assert.equal(w.service.requests.find(({ path }) => path.endsWith("/form")).headers.authorization, undefined, "the address is the credential");
+  assert.equal(page.item().confirmed, 1000);
+  page.uploader.add([fakeFile(300 * 1024, "larger")]);
+  await w.clock.until(() => page.uploader.state.totals.done === 2);
+  assert.equal(w.service.requests.filter(({ path }) => path.endsWith("/form")).length, 1, "a larger one goes to the storage");
+});
+
+test("a form whose answer is lost is not sent again when the service has it", async (t) => {
+  const w = world(t, { forms: true });
+  w.service.fault = async ({ path, ...request }) => {
+    if (!path.endsWith("/form")) return undefined;
+    w.service.form(request, path.split("/")[2]);
+    throw new TypeError("Failed to fetch");
+  };
+  const page = w.page();
+  page.uploader.add([fakeFile(1000)]);
+  await page.becomes("ready");
+  assert.equal(w.service.uploads.size, 1);
+  assert.equal(w.service.requests.filter(({ method, path }) => path.endsWith("/form") || method === "PATCH").length, 1);
+});
+
+test("a small file whose form is refused goes on in another way", async (t) => {
+  const w = world(t, { forms: true });
+  w.service.fault = ({ path }) => (path.endsWith("/form") ? { status: 415, header: () => null, text: "" } : undefined);
+  const page = w.page();
+  page.uploader.add([fakeFile(1000)]);
+  await page.becomes("ready");
+  assert.deepEqual(w.service.requests.filter(({ method }) => method === "PATCH").map(({ headers }) => headers["upload-offset"]), ["0"]);
+});
+
+test("many small files have six requests at most in flight, and a large one before them is not held up", async (t) => {
+  const w = world(t, { forms: true });
+  const page = w.page();
+  const { added: [large] } = page.uploader.add([fakeFile(40 * MIB, "large"), ...Array.from({ length: 300 }, (_, at) => fakeFile(1000 + at, `small ${at}`))]);
+  await page.becomes("ready", large, 300_000);
+  await w.clock.until(() => page.uploader.state.totals.done === 301, 300_000);
+  assert.ok(w.service.mostInFlight <= 6, `${w.service.mostInFlight}`);
+});
+
 test("a large file travels in parts with checksums, and is completed with the digest of the whole", async (t) => {
   const w = world(t);
   const page = w.page();

@@ -23,6 +23,10 @@ export class Entry {
     /** Parts that the storage has. @type {Set<number> | undefined} */
     parts: Set<number> | undefined;
     confirmed: number;
+    /** The service has said that it has the file. */
+    arrived: boolean;
+    /** Uploads of this file that have ended without it. */
+    begun: number;
     paused: boolean;
     /** Bytes of the requests in flight. @type {Map<string, number> | undefined} */
     flying: Map<string, number> | undefined;
@@ -48,7 +52,8 @@ export class Entry {
     get sent(): number;
     /** Sets the bytes of a request in flight, and answers with those before. @param {string} lane @param {number} bytes */
     fly(lane: string, bytes: number): any;
-    /** Begins anew: the upload that was begun is gone. */
+    /** The upload that was begun is gone: the next one gets a key and a credential of its own. */
+    beginAnew(): void;
     forgetUpload(): void;
     /** @param {import("./types.js").ItemState} state @returns {Item} */
     item(state: import("./types.js").ItemState): Item;

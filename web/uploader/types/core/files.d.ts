@@ -27,5 +27,7 @@ export function differenceOf(before: {
 export function verifyFile(entry: Entry): Promise<void>;
 /** Whether a file is of one of these types: `image/*`, `application/pdf`, `.csv`. @param {File} file @param {string[]} types */
 export function hasType({ name, type }: File, types: string[]): boolean;
+/** Of files up to this size the sample is the whole. */
+export const WHOLE_SAMPLE_BYTES: number;
 export type Entry = import("./entry.js").Entry;
 export type Source = import("./types.js").Source;

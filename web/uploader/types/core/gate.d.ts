@@ -45,7 +45,10 @@ export class Gate {
     lost(): void;
 }
 export type Clock = import("./types.js").Clock;
-export type RequestKind = "bytes" | "control" | "stream";
+/**
+ * `form`: a small file, which is over soon.
+ */
+export type RequestKind = "bytes" | "form" | "control" | "stream";
 export type Waiter = {
     kind: RequestKind;
     order: number;

@@ -35,6 +35,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     lanes: Map<string, Lane>;
     confirmations: number;
+    /** The file was sent as a form, and it is not known what became of it. */
+    formTried: boolean;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
     asset: import("./types.js").Asset | undefined;
     /** @type {Set<() => void>} */

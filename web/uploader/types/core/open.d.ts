@@ -8,11 +8,14 @@ export function create(job: Job): Promise<Opened>;
 /** @typedef {import("./types.js").OpenedUpload} OpenedUpload */
 /** @typedef {import("./types.js").UploadTruth} UploadTruth */
 /** @typedef {import("./job.js").Job} Job */
-/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[]}} Opened */
+/** @typedef {{upload: UploadTruth, put?: import("./types.js").SignedUrl, urls?: import("./types.js").SignedUrl[], form?: string}} Opened */
 /** Files up to this size are read once more before they are sent, for a digest that binds them. */
 export const SMALL_BYTES: number;
 /** An upload that is gone: the file is sent anew. */
 export class UploadGone extends Error {
+}
+/** The service has the file from before, and the page's backend has opened another upload for it: nothing is to be sent. */
+export class Arrived extends Error {
 }
 export type OpenedUpload = import("./types.js").OpenedUpload;
 export type UploadTruth = import("./types.js").UploadTruth;
@@ -21,4 +24,5 @@ export type Opened = {
     upload: UploadTruth;
     put?: import("./types.js").SignedUrl;
     urls?: import("./types.js").SignedUrl[];
+    form?: string;
 };

@@ -2,8 +2,8 @@
 export class Stopped extends Error {
 }
 export class Scheduler {
-    /** @param {Context} context */
-    constructor(context: Context);
+    /** @param {Context} context @param {(entry: Entry) => void} drop Takes a file out of the list, and leaves its upload alone. */
+    constructor(context: Context, drop: (entry: Entry) => void);
     context: {
         options: import("./types.js").UploaderOptions;
         ports: Omit<import("./types.js").Ports, "fetch">;
@@ -25,6 +25,7 @@ export class Scheduler {
         limits(signal: AbortSignal): Promise<Limits | null>;
         learnLimits(entry: import("./context.js").Entry): void;
     };
+    drop: (entry: Entry) => void;
     most: number;
     /** @type {Set<Entry>} */
     queue: Set<Entry>;
@@ -37,6 +38,8 @@ export class Scheduler {
     move(entry: Entry, state: ItemState): boolean;
     /** @param {Iterable<Entry>} entries */
     enqueue(entries: Iterable<Entry>): void;
+    /** Small files count half: while one has its request, the next one is read. */
+    get load(): number;
     pump(): void;
     /** @param {Entry} entry */
     start(entry: Entry): void;

@@ -8,7 +8,8 @@ export const STALLED_AFTER: 30000;
  * @property {number} order Earlier files go first.
  * @property {string} method
  * @property {() => Target | Promise<Target>} target Asked for once the request has its place: an address can be too old by then.
- * @property {Blob | string} [body]
+ * @property {Blob | FormData | string} [body]
+ * @property {number} [bytes] Of the file in a form, whose progress cannot be seen.
  * @property {AbortSignal} signal
  * @property {number} [patience] Milliseconds without progress after which it is ended.
  * @property {(loaded: number) => void} [onProgress]
@@ -28,7 +29,7 @@ export class Sender {
     /** @param {Sending} sending @returns {Promise<HttpResponse>} */
     send({ kind, order, signal, patience, onProgress, target, ...request }: Sending): Promise<HttpResponse>;
     /** @param {Omit<Sending, "target" | "order"> & {patience: number}} sending @param {Target} target */
-    sendNow({ kind, signal, patience, onProgress, ...request }: Omit<Sending, "target" | "order"> & {
+    sendNow({ kind, signal, patience, onProgress, bytes, ...request }: Omit<Sending, "target" | "order"> & {
         patience: number;
     }, target: Target): Promise<import("./types.js").HttpResponse>;
     /** Why there is no answer. @param {unknown} error @param {AbortSignal} life @param {AbortSignal} asked @param {string} kind @param {string} url */
@@ -50,7 +51,11 @@ export type Sending = {
      * Asked for once the request has its place: an address can be too old by then.
      */
     target: () => Target | Promise<Target>;
-    body?: string | Blob | undefined;
+    body?: string | Blob | FormData | undefined;
+    /**
+     * Of the file in a form, whose progress cannot be seen.
+     */
+    bytes?: number | undefined;
     signal: AbortSignal;
     /**
      * Milliseconds without progress after which it is ended.

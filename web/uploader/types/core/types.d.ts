@@ -55,6 +55,11 @@ export type FileInfo = {
      */
     fingerprint?: string | undefined;
     /**
+     * The same for the same upload of this file, also after a reload: a good `Idempotency-Key`, with which
+     * a backend that asks again finds the upload, be it complete or not.
+     */
+    idempotencyKey: string;
+    /**
      * The upload that was begun before, if there is one.
      */
     uploadId?: string | undefined;
@@ -128,6 +133,12 @@ export type OpenedUpload = {
         part_size: number;
         part_count: number;
         urls: SignedUrl[];
+    } | undefined;
+    /**
+     * Where the holder of the grant sends the file without any other credential.
+     */
+    endpoints?: {
+        form?: string;
     } | undefined;
 };
 export type Limits = {
@@ -400,7 +411,7 @@ export type HttpRequest = {
     method: string;
     url: string;
     headers?: Record<string, string> | undefined;
-    body?: string | Blob | undefined;
+    body?: string | Blob | FormData | undefined;
     signal?: AbortSignal | undefined;
     onProgress?: ((loaded: number) => void) | undefined;
 };
@@ -461,6 +472,14 @@ export type StoredItem = {
      */
     parts?: string | undefined;
     confirmed?: number | undefined;
+    /**
+     * The service has said that it has the file.
+     */
+    arrived?: boolean | undefined;
+    /**
+     * Uploads of this file that ended without it.
+     */
+    begun?: number | undefined;
     /**
      * The user paused it.
      */

@@ -87,6 +87,8 @@ export class FileUploader {
     forgetUpload(entry: Entry): Promise<void>;
     /** @param {string} id */
     remove(id: string): void;
+    /** @param {Entry} entry */
+    drop(entry: Entry): void;
     restore(): Promise<void>;
     /** @param {Entry[]} entries */
     takeOver(entries: Entry[]): void;

@@ -1,4 +1,4 @@
-// HTTP in a browser: XMLHttpRequest where a file is sent, because only it tells how far it is; fetch for everything else.
+// HTTP in a browser: XMLHttpRequest where something is sent, because only it tells how far it is; fetch for everything else.
 
 /** @typedef {import("../types.js").HttpPort} HttpPort */
 /** @typedef {import("../types.js").HttpRequest} HttpRequest */
@@ -10,7 +10,8 @@ export function httpPort(fetch) {
   const ask = fetch ?? ((input, init) => globalThis.fetch(input, init));
   return {
     tellsProgress: xhr,
-    send: (request) => (xhr && request.body instanceof Blob ? sendByXhr(request) : sendByFetch(ask, request)),
+    // A POST costs a page half of what it costs by fetch.
+    send: (request) => (xhr && request.body !== undefined ? sendByXhr(request) : sendByFetch(ask, request)),
     stream: (request) => stream(ask, request),
     async reach(url, signal) {
       const answers = (/** @type {RequestMode} */ mode) =>
@@ -38,7 +39,8 @@ function sendByXhr({ method, url, headers = {}, body, signal, onProgress }) {
     };
     request.open(method, url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => onProgress?.(event.loaded);
+    // A request that is listened to is asked for permission first, even a form.
+    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => end(() => resolve({
       status: request.status,
       header: (name) => request.getResponseHeader(name),
