@@ -47,9 +47,14 @@ impl RateLimiter {
         at - now
     }
 
-    /// Waits until `bytes` may pass.
+    /// Waits until the last of `bytes` may pass. They pass in pieces, for the network may deliver seconds' worth at once.
     pub async fn wait(&self, bytes: u64) {
-        tokio::time::sleep(self.reserve(bytes, Instant::now())).await;
+        let (piece, mut left) = ((self.bytes_per_second / PIECES_PER_SECOND).max(1), bytes);
+        while left > 0 {
+            let passing = left.min(piece);
+            tokio::time::sleep(self.reserve(passing, Instant::now())).await;
+            left -= passing;
+        }
     }
 
     /// Waits until `bytes` may pass, on a thread that may block.
@@ -71,6 +76,15 @@ mod tests {
         let later = start + Duration::from_secs(60);
         assert_eq!(limit.reserve(1000, later), Duration::ZERO);
         assert_eq!(limit.reserve(1, later), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_at_once_passes_at_the_rate() {
+        let (limit, start) = (RateLimiter::new(1000), Instant::now());
+        limit.wait(2000).await;
+        assert_eq!(start.elapsed(), Duration::from_millis(1750));
+        limit.wait(0).await;
+        assert_eq!(start.elapsed(), Duration::from_millis(1750));
     }
 
     #[test]
