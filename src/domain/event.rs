@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::clock::Timestamp;
+use super::clock::{Timestamp, sortable_text};
 use super::ids::{AssetId, TenantId};
 
 /// Kind of an event.
@@ -175,7 +175,7 @@ impl<'a> EventView<'a> {
     /// The view of an event.
     #[must_use]
     pub fn of(of: &'a FeedEvent) -> Self {
-        let at = of.event.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let at = sortable_text(of.event.at).to_string();
         let (asset_id, seq, data) = (of.event.asset, of.event.seq, &of.event.data);
         Self { id: of.id.to_string(), r#type: &of.event.kind, asset_id, seq, at, data }
     }

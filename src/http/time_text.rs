@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, sortable_text};
 
 /// A time that is written with exactly six digits of a second: texts of equal length sort as the times do.
 #[derive(Clone, Copy, JsonSchema)]
@@ -18,7 +18,7 @@ impl From<Timestamp> for SortableTime {
 
 impl std::fmt::Display for SortableTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").fmt(f)
+        sortable_text(self.0).fmt(f)
     }
 }
 

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::TryStreamExt;
-use futures_util::future::BoxFuture;
 use gantry::blob::embedded::{EmbeddedSettings, EmbeddedStore, RemovalLock};
-use gantry::blob::s3::{InProcessBody, InProcessServer, S3Blobs, S3Settings};
 use gantry::blob::{BlobStore, PutPayload};
 use gantry::domain::clock::{OsEntropy, SystemClock};
-use http_body_util::BodyExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Home, PART, failure, file, instance_in, report, urls_of};
 use crate::damaged_database::Tmpfs;
-use crate::support::bucket::{data_file, flip_bit};
+use crate::support::bucket::{connect_in_process, data_file, flip_bit};
 use crate::support::database::Place;
 use crate::support::directory::directory;
 use crate::support::patience::eventually_some;
@@ -292,7 +289,7 @@ async fn no_file_is_removed_while_a_backup_copies() {
     };
     let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
     store.ensure_bucket("photos").await.unwrap();
-    let blobs = connect_in_process(&store).await;
+    let blobs = connect_in_process(&store, "photos", ("a", "s"), Arc::new(SystemClock)).await;
     let (etag, _) = blobs.put_object("a", None, PutPayload::of(file(1).into())).await.unwrap();
     let path = data_file(&dir.path().join("files"), &file(1));
     let bytes: Vec<bytes::Bytes> = blobs.get("a", &etag, 5..1000).await.unwrap().try_collect().await.unwrap();
@@ -311,26 +308,6 @@ async fn no_file_is_removed_while_a_backup_copies() {
         1
     );
     assert!(!path.exists());
-}
-
-/// A client of a store in this process that has no listener.
-async fn connect_in_process(store: &EmbeddedStore) -> S3Blobs {
-    struct Silent(EmbeddedStore);
-    impl InProcessServer for Silent {
-        fn handle(&self, request: http::Request<InProcessBody>) -> BoxFuture<'static, http::Response<InProcessBody>> {
-            let store = self.0.clone();
-            Box::pin(async move { store.handle(request).await.map(BodyExt::boxed) })
-        }
-    }
-    let settings = S3Settings {
-        bucket: "photos".to_owned(),
-        region: Some("us-east-1".to_owned()),
-        endpoint: Some("http://127.0.0.1:9".to_owned()),
-        public_endpoint: None,
-        path_style: true,
-        credentials: Some(("a".to_owned(), "s".to_owned())),
-    };
-    S3Blobs::connect_to(settings, Arc::new(SystemClock), Some(Arc::new(Silent(store.clone())))).await.unwrap()
 }
 
 /// The primary streams points; the machine is lost, and another takes over with what the last point has.

@@ -2,7 +2,7 @@
 
 mod backup;
 mod rows;
-mod verify;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 

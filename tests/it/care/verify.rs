@@ -20,7 +20,7 @@ use crate::support::transcript::noise;
 
 /// Keeps what a verification finds.
 #[derive(Default)]
-struct Found(Vec<VerifyInconsistency>);
+pub struct Found(pub Vec<VerifyInconsistency>);
 
 impl VerifyObserver for Found {
     fn found(&mut self, what: &VerifyInconsistency) {

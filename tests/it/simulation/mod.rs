@@ -70,14 +70,9 @@ async fn simulate(seed: u64) -> Run {
     clients.push(tokio::spawn(end_some(Arc::clone(&world), Arc::clone(&known), fresh_dice(), 6)));
     let (mut partitions, mut jumps) = (0, 0);
     while world.turns.count().calls < FAULTY_CALLS && clients.iter().any(|client| !client.is_finished()) {
-        world.settle().await;
-        let Some(dying) = world.turns.take(&Choice::Dice(&dice, Some(ODDS))).await else {
+        if !world.step(&Choice::Dice(&dice, Some(ODDS))).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
-        };
-        if let Some(dying) = dying {
-            world.settle().await;
-            world.replace(dying);
         }
         match roll(&dice, 100) {
             0 => {
@@ -101,14 +96,8 @@ async fn simulate(seed: u64) -> Run {
 /// Goes on without faults until every client has its answer and no job is left.
 async fn come_to_rest(world: &Arc<World>, choice: &Choice<'_>, clients: &mut Vec<JoinHandle<()>>) {
     for call in 0..REST_CALLS {
-        world.settle().await;
-        match world.turns.take(choice).await {
-            None => tokio::time::sleep(Duration::from_millis(200)).await,
-            Some(None) => {}
-            Some(Some(dying)) => {
-                world.settle().await;
-                world.replace(dying);
-            }
+        if !world.step(choice).await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         for done in clients.extract_if(.., |client| client.is_finished()) {
             done.await.unwrap();

@@ -9,22 +9,12 @@ use futures_util::TryStreamExt;
 use gantry::blob::{BlobKey, BlobStore};
 use gantry::domain::asset::AssetState;
 use gantry::domain::ids::AssetId;
-use gantry::engine::{VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope};
+use gantry::engine::VerifyScope;
 
 use super::clients::Known;
 use super::turns::hold_clock;
 use super::world::World;
-
-#[derive(Default)]
-struct Found(Vec<VerifyInconsistency>);
-
-impl VerifyObserver for Found {
-    fn found(&mut self, what: &VerifyInconsistency) {
-        self.0.push(what.clone());
-    }
-
-    fn progressed(&mut self, _: &VerifyReport) {}
-}
+use crate::care::verify::Found;
 
 /// Checks everything; ends the world.
 pub async fn judge(world: &Arc<World>, known: &Known) {

@@ -4,20 +4,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use gantry::blob::embedded::{EmbeddedSettings, EmbeddedStore};
-use gantry::blob::s3::{InProcessBody, InProcessServer, S3Blobs, S3Settings};
+use gantry::blob::s3::S3Blobs;
 use gantry::domain::access::Actor;
 use gantry::domain::clock::{ManualClock, SeededEntropy, SystemClock, micros};
 use gantry::domain::key::KeyScopes;
 use gantry::domain::quota::TenantQuota;
 use gantry::engine::{Engine, EngineDeps, Error, KeyWish, PatchTenant, TenantRegistry, TokenSigner, TrustedIssuers};
 use gantry::worker::{JobWorker, ProcessingPipeline, WorkerSettings};
-use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
-use super::turns::{CLIENTS, Caller, Turns, hold_clock, roll, settle};
-use crate::support::bucket::Bucket;
+use super::turns::{CLIENTS, Caller, Choice, Turns, hold_clock, roll, settle};
+use crate::support::bucket::{Bucket, connect_in_process};
 use crate::support::database::Database;
 use crate::support::directory::directory;
 use crate::support::faulty::{Faults, FaultyBlobs, FaultyStore};
@@ -50,37 +48,19 @@ struct Node {
     cut_off: bool,
 }
 
-/// The embedded store, asked without a socket.
-struct StoreInProcess(EmbeddedStore);
-
-impl InProcessServer for StoreInProcess {
-    fn handle(&self, request: http::Request<InProcessBody>) -> BoxFuture<'static, http::Response<InProcessBody>> {
-        let store = self.0.clone();
-        Box::pin(async move { store.handle(request).await.map(BodyExt::boxed) })
-    }
-}
-
 async fn embedded_bucket(dir: &std::path::Path, clock: &Arc<ManualClock>, seed: u64) -> S3Blobs {
     let capabilities = Bucket::embedded().await.capabilities;
-    let keys = ("GKSIMULATION".to_owned(), "secret-of-the-simulation".to_owned());
+    let (access_key, secret_key) = ("GKSIMULATION", "secret-of-the-simulation");
     let settings = EmbeddedSettings {
         dir: dir.join("store"),
-        access_key: keys.0.clone(),
-        secret_key: keys.1.clone(),
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
         ..EmbeddedSettings::default()
     };
     let entropy = Arc::new(SeededEntropy::new(seed));
     let store = EmbeddedStore::open(settings, Arc::new(SystemClock), entropy).unwrap();
     store.ensure_bucket("gantry").await.unwrap();
-    let settings = S3Settings {
-        bucket: "gantry".to_owned(),
-        region: Some("us-east-1".to_owned()),
-        endpoint: Some("http://store.invalid".to_owned()),
-        public_endpoint: None,
-        path_style: true,
-        credentials: Some(keys),
-    };
-    let blobs = S3Blobs::connect_to(settings, clock.clone(), Some(Arc::new(StoreInProcess(store)))).await.unwrap();
+    let blobs = connect_in_process(&store, "gantry", (access_key, secret_key), clock.clone()).await;
     blobs.with_capabilities(capabilities)
 }
 
@@ -178,8 +158,19 @@ impl World {
         tokio::time::timeout(PATIENCE, call(engine)).await.ok()
     }
 
+    /// Lets one call happen once nothing else can run, and replaces the node that ends with it. `false`: none waits.
+    pub async fn step(self: &Arc<Self>, choice: &Choice<'_>) -> bool {
+        self.settle().await;
+        let Some(dying) = self.turns.take(choice).await else { return false };
+        if let Some(dying) = dying {
+            self.settle().await;
+            self.replace(dying);
+        }
+        true
+    }
+
     /// Kills a node and begins another in its place.
-    pub fn replace(self: &Arc<Self>, caller: Caller) {
+    fn replace(self: &Arc<Self>, caller: Caller) {
         self.turns.kill(caller);
         let node = self.begin_node();
         let mut nodes = self.nodes.lock().unwrap();
@@ -204,7 +195,7 @@ impl World {
     }
 
     /// Lets everything run that can, and moves the database's clock as far as the virtual clock has moved.
-    pub async fn settle(&self) {
+    async fn settle(&self) {
         settle().await;
         let now = tokio::time::Instant::now();
         let passed = now - std::mem::replace(&mut *self.last.lock().unwrap(), now);

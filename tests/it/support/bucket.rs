@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use gantry::blob::StoreCapabilities;
 use gantry::blob::embedded::{EmbeddedSettings as StoreSettings, EmbeddedStore};
-use gantry::blob::s3::{S3Blobs, S3Settings, probe};
-use gantry::domain::clock::{OsEntropy, SystemClock};
+use gantry::blob::s3::{InProcessBody, InProcessServer, S3Blobs, S3Settings, probe};
+use gantry::domain::clock::{Clock, OsEntropy, SystemClock};
 use gantry::http::server;
+use http_body_util::BodyExt;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -121,6 +123,34 @@ fn on_seaweedfs() -> S3Settings {
         path_style: true,
         credentials: Some((required("GANTRY_TEST_S3_ACCESS_KEY"), required("GANTRY_TEST_S3_SECRET_KEY"))),
     }
+}
+
+/// The embedded store, asked without a socket.
+struct StoreInProcess(EmbeddedStore);
+
+impl InProcessServer for StoreInProcess {
+    fn handle(&self, request: http::Request<InProcessBody>) -> BoxFuture<'static, http::Response<InProcessBody>> {
+        let store = self.0.clone();
+        Box::pin(async move { store.handle(request).await.map(BodyExt::boxed) })
+    }
+}
+
+/// A client of a store in this process that has no listener.
+pub async fn connect_in_process(
+    store: &EmbeddedStore,
+    bucket: &str,
+    credentials: (&str, &str),
+    clock: Arc<dyn Clock>,
+) -> S3Blobs {
+    let settings = S3Settings {
+        bucket: bucket.to_owned(),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some("http://store.invalid".to_owned()),
+        public_endpoint: None,
+        path_style: true,
+        credentials: Some((credentials.0.to_owned(), credentials.1.to_owned())),
+    };
+    S3Blobs::connect_to(settings, clock, Some(Arc::new(StoreInProcess(store.clone())))).await.unwrap()
 }
 
 async fn embedded_store(dir: &Path, stop: &CancellationToken) -> S3Settings {
