@@ -18,7 +18,7 @@ fn main() {
     }
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let version = commit().map_or(version.clone(), |commit| format!("{version} ({commit})"));
-    println!("cargo:rustc-env=GANTRY_VERSION={version}");
+    println!("cargo:rustc-env=BUILD_VERSION={version}");
 }
 
 /// The commit, shortened.

@@ -38,7 +38,7 @@ mod verify;
 
 /// Large-file uploads and downloads.
 #[derive(Parser)]
-#[command(name = "gantry", version = env!("GANTRY_VERSION"), max_term_width = 100, after_help = HELP)]
+#[command(name = "gantry", version = env!("BUILD_VERSION"), max_term_width = 100, after_help = HELP)]
 struct GantryArgs {
     #[command(subcommand)]
     command: Option<GantryCommand>,

@@ -3,7 +3,7 @@
 //! A caller that lacks the scope is refused before anything is looked up. An object of another tenant is answered
 //! exactly like an unknown id. The engine calls these checks; no handler decides for itself.
 
-use super::ids::{AssetId, KeyId, TenantId, UploadId};
+use super::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use super::key::{KeyScope, KeyScopes};
 
 /// The caller.
@@ -24,6 +24,15 @@ pub enum Actor {
     Uploader {
         /// The upload of the grant.
         upload: UploadId,
+    },
+    /// The holder of a grant for many files.
+    Sender {
+        /// The grant.
+        drop_box: GrantId,
+        /// The tenant whose assets the files become.
+        tenant: TenantId,
+        /// The key that created the grant, which owns the files.
+        key: KeyId,
     },
 }
 
@@ -63,6 +72,8 @@ pub struct AccessTarget {
     pub owner: KeyId,
     /// The upload, if the object is an upload.
     pub upload: Option<UploadId>,
+    /// The grant for many files that opened the upload of the object.
+    pub drop_box: Option<GrantId>,
     /// The asset.
     pub asset: AssetId,
 }
@@ -105,10 +116,11 @@ pub fn may_ask(actor: &Actor, action: Action) -> Result<(), AccessDenied> {
     match actor {
         Actor::Nobody => Err(AccessDenied::Unauthenticated),
         Actor::Uploader { .. } if action.within_upload_grant() => Ok(()),
+        Actor::Sender { .. } if action.within_upload_grant() || action == Action::CreateUpload => Ok(()),
         Actor::Key { scopes, .. } if scopes.allow(action.scope()) => Ok(()),
         // A caller that may upload may also follow its uploads.
         Actor::Key { scopes, .. } if action.within_upload_grant() && scopes.allow(KeyScope::Upload) => Ok(()),
-        Actor::Key { .. } | Actor::Uploader { .. } => Err(AccessDenied::Forbidden),
+        Actor::Key { .. } | Actor::Uploader { .. } | Actor::Sender { .. } => Err(AccessDenied::Forbidden),
     }
 }
 
@@ -119,6 +131,8 @@ pub fn may(actor: &Actor, action: Action, target: AccessTarget) -> Result<(), Ac
         Actor::Nobody => Err(AccessDenied::Unauthenticated),
         Actor::Uploader { upload } if target.upload == Some(*upload) => Ok(()),
         Actor::Uploader { .. } => Err(AccessDenied::Hidden),
+        Actor::Sender { drop_box, .. } if target.drop_box == Some(*drop_box) => Ok(()),
+        Actor::Sender { .. } => Err(AccessDenied::Hidden),
         Actor::Key { tenant, .. } if *tenant != target.tenant => Err(AccessDenied::Hidden),
         Actor::Key { id, scopes, .. } if action == Action::EditAsset => {
             let own = *id == target.owner || scopes.allow(KeyScope::Admin);
@@ -157,6 +171,7 @@ mod tests {
             tenant: TenantId(Uuid::from_u128(1)),
             owner: KeyId(Uuid::from_u128(10)),
             upload: Some(UploadId(Uuid::from_u128(100))),
+            drop_box: Some(GrantId(Uuid::from_u128(50))),
             asset: AssetId(Uuid::from_u128(1000)),
         }
     }
@@ -174,6 +189,11 @@ mod tests {
 
     #[test]
     fn the_whole_matrix() {
+        let sender = |id| Actor::Sender {
+            drop_box: GrantId(Uuid::from_u128(id)),
+            tenant: TenantId(Uuid::from_u128(1)),
+            key: KeyId(Uuid::from_u128(10)),
+        };
         let grant = |id| Actor::Uploader { upload: UploadId(Uuid::from_u128(id)) };
         let rows = [
             (Actor::Nobody, "uuuuuuuuuuu"),
@@ -187,6 +207,8 @@ mod tests {
             (key(10, 2, "read"), "fhfhhhhffff"),
             (grant(100), "f++ff+fffff"),
             (grant(101), "fhhffhfffff"),
+            (sender(50), "+++ff+fffff"),
+            (sender(51), "hhhffhfffff"),
         ];
         for (actor, expected) in rows {
             assert_eq!(row(&actor), expected, "{actor:?}");

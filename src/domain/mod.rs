@@ -17,6 +17,7 @@ pub mod checksum;
 pub mod clock;
 pub mod collection;
 pub mod diagnosis;
+pub mod drop_box;
 pub mod egress;
 pub mod event;
 pub mod file_type;

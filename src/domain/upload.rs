@@ -16,7 +16,7 @@ use super::InvalidTransition;
 use super::append::AppendLedger;
 use super::checksum::ChecksumAlgorithm;
 use super::clock::{Timestamp, after};
-use super::ids::{AssetId, KeyId, TenantId, UploadId};
+use super::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use super::plan::PartPlan;
 
 /// A transfer that brings an asset's bytes.
@@ -44,6 +44,10 @@ pub struct Upload {
     pub quota_charge: Option<u64>,
     /// Bytes that the quota still counts after the upload has ended, because a signed URL may still bring them.
     pub reserved: Option<u64>,
+    /// The grant for many files that opened it.
+    pub drop_box: Option<GrantId>,
+    /// Bytes that this grant counts for it; `None`: no file is counted. See [`super::drop_box`].
+    pub drop_box_bytes: Option<u64>,
     /// The object's key in the store.
     pub key: String,
     /// Random value in the metadata of the object or multipart upload, which proves that this upload wrote it.
@@ -412,6 +416,8 @@ pub(crate) mod tests {
             max_size: None,
             quota_charge: None,
             reserved: None,
+            drop_box: None,
+            drop_box_bytes: None,
             key: "k".to_owned(),
             write_token: "t".to_owned(),
             external_id: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::blob::BlobError;
 use crate::domain::InvalidTransition;
 use crate::domain::access::AccessDenied;
+use crate::domain::drop_box::DropBoxLimit;
 use crate::domain::plan::{PartSet, PlanError};
 use crate::domain::reason::FailureCause;
 use crate::store::StoreError;
@@ -39,6 +40,12 @@ pub enum Error {
     #[error("the quota of {limit} is used up")]
     OverQuota {
         /// Name of the exhausted quota.
+        limit: &'static str,
+    },
+    /// The grant for many files accepts no more: `files` or `bytes`.
+    #[error("this grant accepts no more {limit}")]
+    GrantUsedUp {
+        /// Name of the limit that is reached.
         limit: &'static str,
     },
     /// The tenant exceeds its request rate.
@@ -192,6 +199,9 @@ impl From<StoreError> for Error {
             // again.
             StoreError::Conflict => Self::busy("the row was changed by another request"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
+            StoreError::DropBoxFull(DropBoxLimit::Files) => Self::GrantUsedUp { limit: "files" },
+            StoreError::DropBoxFull(DropBoxLimit::Bytes) => Self::GrantUsedUp { limit: "bytes" },
+            StoreError::DropBoxFull(DropBoxLimit::Revoked) => Self::Unauthenticated,
             StoreError::Full => Self::StorageFull,
             StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::internal(error),
             StoreError::Busy | StoreError::Unavailable(_) => Self::busy(FailureCause::of(error)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::asset::AssetMetadata;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::engine::{Error, Result};
 
@@ -54,3 +55,13 @@ pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
 
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
+
+/// Checks the size of a caller's metadata.
+pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
+    let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
+    if size <= MAX_METADATA_BYTES {
+        Ok(())
+    } else {
+        Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))
+    }
+}

@@ -81,8 +81,8 @@ pub use processing::{
 pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 pub use settings::EngineSettings;
 pub use tenants::{
-    CallerIdentity, KeySetFetcher, KeySetSettings, KeyWish, MadeKey, PatchTenant, TenantEngine, TenantRegistry,
-    TenantStanding, TrustedIssuers,
+    CallerIdentity, DropBoxWish, KeySetFetcher, KeySetSettings, KeyWish, ListDropBoxes, MadeDropBox, MadeKey,
+    PatchTenant, TenantEngine, TenantRegistry, TenantStanding, TrustedIssuers,
 };
 pub use tokens::{MIN_SECRET_BYTES, TokenSigner};
 pub use uploads::{

@@ -81,6 +81,10 @@ impl RequestLogIds {
                 self.note(&self.credential, "credential", &format_args!("grant:{upload}"));
                 self.note_upload(*upload);
             }
+            Actor::Sender { drop_box, tenant, .. } => {
+                self.note(&self.tenant, "tenant", &tenant);
+                self.note(&self.credential, "credential", &format_args!("grant:{drop_box}"));
+            }
             Actor::Nobody => {}
         }
     }

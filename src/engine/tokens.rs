@@ -24,6 +24,8 @@ pub const MIN_SECRET_BYTES: usize = 32;
 #[derive(Clone, Copy)]
 enum TokenKind {
     UploadGrant,
+    /// A grant for many files: an upload grant for its holder, with another label.
+    DropBox,
     Link,
     Cursor,
     Processing,
@@ -34,11 +36,19 @@ enum TokenKind {
 impl TokenKind {
     fn prefix(self) -> &'static str {
         match self {
-            Self::UploadGrant => "gu_",
+            Self::UploadGrant | Self::DropBox => "gu_",
             Self::Link => "gd_",
             Self::Cursor => "gc_",
             Self::Processing => "gp_",
             Self::KeySecret => "gk_",
+        }
+    }
+
+    /// What the MAC covers beside the payload; unlike the prefix, different for every kind.
+    fn label(self) -> &'static str {
+        match self {
+            Self::DropBox => "gu_many",
+            Self::UploadGrant | Self::Link | Self::Cursor | Self::Processing | Self::KeySecret => self.prefix(),
         }
     }
 }
@@ -92,6 +102,19 @@ impl TokenSigner {
         let (id, until) = body.split_at_checked(16)?;
         let until = i64::from_be_bytes(until.try_into().ok()?);
         Some((UploadId(Uuid::from_slice(id).ok()?), micros(until)))
+    }
+
+    /// Issues the token of a grant for many files.
+    #[must_use]
+    pub fn drop_box(&self, id: GrantId) -> String {
+        self.sign(TokenKind::DropBox, id.0.as_bytes())
+    }
+
+    /// Verifies the token of a grant for many files.
+    #[must_use]
+    pub fn open_drop_box(&self, token: &str) -> Option<GrantId> {
+        let body = self.open(TokenKind::DropBox, token)?;
+        Uuid::from_slice(&body).ok().map(GrantId)
     }
 
     /// Issues the token of a link.
@@ -174,7 +197,7 @@ fn cursor_owner(tenant: Option<TenantId>) -> Uuid {
 }
 
 fn mac(key: &Hmac<Sha256>, kind: TokenKind, payload: &[u8]) -> [u8; 32] {
-    let label = kind.prefix().as_bytes();
+    let label = kind.label().as_bytes();
     let framed = key.clone().chain_update([label.len() as u8]).chain_update(label);
     framed.chain_update(payload).finalize().into_bytes().into()
 }
@@ -193,6 +216,9 @@ mod tests {
         let upload = UploadId(Uuid::from_u128(1));
         let grant = tokens.upload_grant(upload, micros(5));
         assert_eq!(tokens.open_upload_grant(&grant), Some((upload, micros(5))));
+        let drop_box = tokens.drop_box(GrantId(Uuid::from_u128(7)));
+        assert_eq!(tokens.open_drop_box(&drop_box), Some(GrantId(Uuid::from_u128(7))));
+        assert!(tokens.open_drop_box(&grant).is_none() && tokens.open_upload_grant(&drop_box).is_none());
         let link = GrantId(Uuid::from_u128(2));
         assert_eq!(tokens.open_link(&tokens.link(link)), Some(link));
         let (tenant, asset) = (TenantId(Uuid::from_u128(3)), AssetId(Uuid::from_u128(4)));

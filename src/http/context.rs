@@ -2,6 +2,7 @@
 //!
 //! Log lines carry the route's template, never the path or the query, which may hold secrets.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -181,7 +182,7 @@ pub(super) async fn admit_grant(engine: &Engine, grant: &str) -> Result<Actor, E
 /// Authenticates the grant in the path without counting the request.
 pub(super) async fn authenticate_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     match engine.tenants().authenticate(grant).await? {
-        uploader @ Actor::Uploader { .. } => Ok(uploader),
+        holder @ (Actor::Uploader { .. } | Actor::Sender { .. }) => Ok(holder),
         _ => Err(Error::Unauthenticated),
     }
 }
@@ -218,6 +219,19 @@ impl OptionalFromRequestParts<AppState> for AuthenticatedActor {
             return Ok(None);
         }
         Ok(Some(Self(admit_bearer(&site.engine, &parts.headers).await?)))
+    }
+}
+
+/// The holder of the grant in the path, admitted as [`AuthenticatedActor`] is; the first argument of a handler likewise.
+pub(super) struct AuthenticatedHolder(pub(super) Actor);
+
+impl FromRequestParts<AppState> for AuthenticatedHolder {
+    type Rejection = ProblemDetails;
+
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ProblemDetails> {
+        let path = <Path<HashMap<String, String>> as FromRequestParts<AppState>>::from_request_parts(parts, site).await;
+        let grant = path.ok().and_then(|Path(mut path)| path.remove("grant")).ok_or(Error::NotFound)?;
+        Ok(Self(admit_grant(&site.engine, &grant).await?))
     }
 }
 

@@ -197,6 +197,9 @@ impl From<Error> for ProblemDetails {
             }
             Error::LengthMismatch(_) => new(StatusCode::UNPROCESSABLE_ENTITY, "length_differs"),
             Error::OverQuota { limit } => quota_problem(limit, detail.clone()),
+            Error::GrantUsedUp { limit } => {
+                new(StatusCode::FORBIDDEN, "grant_used_up").with_limit(ProblemLimit::Quota(limit))
+            }
             Error::RateLimited { after } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").with_retry_after(after),
             Error::Suspended => new(StatusCode::FORBIDDEN, "suspended"),
             Error::Maintenance { .. } => until_operator(new(StatusCode::SERVICE_UNAVAILABLE, "maintenance")),

@@ -19,6 +19,7 @@ use crate::domain::asset_order::{AssetPosition, AssetSort, SortDirection};
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
+use crate::domain::drop_box::DropBoxLimit;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::findings::StoredDamage;
 use crate::domain::grant::Link;
@@ -67,6 +68,9 @@ pub enum StoreError {
     /// The tenant's quota of this kind is used up. Nothing was written.
     #[error("the tenant's quota of {} is used up", .0.name())]
     OverQuota(QuotaLimit),
+    /// The limit of a grant for many files is reached, or the grant was revoked. Nothing was written.
+    #[error("the grant for many files takes no more ({0:?})")]
+    DropBoxFull(DropBoxLimit),
     /// A row whose content no version of this program can have written.
     #[error("table {table}, row {row}: {problem}")]
     Corrupt {

@@ -10,7 +10,8 @@ use super::Result;
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::TenantId;
+use crate::domain::drop_box::DropBox;
+use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::Policy;
 use crate::domain::quota::{QuotaUsage, TenantQuota};
@@ -44,6 +45,10 @@ pub enum TenancyWrite {
     SetQuota(TenantId, TenantQuota),
     /// Inserts or replaces a policy.
     PutPolicy(Box<Policy>),
+    /// Inserts a grant for many files.
+    InsertDropBox(Box<DropBox>),
+    /// Revokes a grant for many files of this tenant. No change if it is revoked already; a conflict if it is unknown.
+    RevokeDropBox(TenantId, GrantId, Timestamp),
     /// Deletes a policy; a conflict if it is unknown.
     DropPolicy(TenantId, String),
     /// Switches a maintenance mode on, or gives it another message.
@@ -63,6 +68,17 @@ pub trait TenancyStore: Send + Sync {
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
     /// A tenant's policies by name, at most `limit`, starting after the name `after`.
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
+    /// A grant for many files by its id; revoked and expired grants are returned too.
+    async fn find_drop_box(&self, id: GrantId) -> Result<Option<DropBox>>;
+    /// A tenant's grants for many files, newest first, at most `limit`, starting before the grant `before`; only those
+    /// of a key if `maker` names one.
+    async fn list_drop_boxes(
+        &self,
+        tenant: TenantId,
+        maker: Option<KeyId>,
+        before: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<DropBox>>;
     /// The origins that the policies of all tenants name.
     async fn list_policy_origins(&self) -> Result<Vec<String>>;
     /// The maintenance modes that are on.

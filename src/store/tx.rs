@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::write::{NewRow, QuotaCharge, RowChange, Write, WriteEffect};
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
+use crate::domain::drop_box::DropBoxCharge;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{AssetId, TenantId};
 use crate::domain::name::FileName;
@@ -38,9 +39,10 @@ impl Tx {
     /// Adds a new asset with its new upload, their quota charges, and the event `asset.created`.
     #[must_use]
     pub fn create(self, asset: &mut Asset, upload: &mut Upload) -> Self {
+        let drop_box = upload.settle_drop_box_charge();
         let mut usage = asset.settle_charge();
         usage += upload.settle_charge();
-        let tx = self.with(QuotaCharge { tenant: asset.tenant, usage });
+        let tx = self.with(QuotaCharge { tenant: asset.tenant, usage }).charge_drop_box(drop_box);
         let tx = tx.with(NewRow::Asset(Box::new(asset.clone()))).with(NewRow::Upload(Box::new(upload.clone())));
         tx.with(NewRow::FirstEvent(NewEvent {
             data: of_upload(upload, &asset.name),
@@ -74,7 +76,8 @@ impl Tx {
     /// Adds a change to an upload that is no transition, without an event. Increments the revision of `upload`.
     #[must_use]
     pub fn quietly(self, upload: &mut Upload) -> Self {
-        let tx = self.charge(upload.tenant, upload.settle_charge());
+        let tx = self.charge_drop_box(upload.settle_drop_box_charge());
+        let tx = tx.charge(upload.tenant, upload.settle_charge());
         let tx = tx.with(RowChange::UpdateUpload(Box::new(upload.clone())));
         upload.revision += 1;
         tx
@@ -84,11 +87,18 @@ impl Tx {
         if usage.is_zero() { self } else { self.with(QuotaCharge { tenant, usage }) }
     }
 
+    fn charge_drop_box(self, charge: Option<DropBoxCharge>) -> Self {
+        match charge {
+            Some(charge) => self.with(charge),
+            None => self,
+        }
+    }
+
     /// Rows that this transaction inserts by [`Write::Insert`].
     pub(super) fn new_rows(&self) -> impl Iterator<Item = &NewRow> {
         self.writes.iter().filter_map(|write| match write {
             Write::Insert(row) => Some(row),
-            Write::Change(_) | Write::Charge(_) => None,
+            Write::Change(_) | Write::Charge(_) | Write::ChargeDropBox(_) => None,
         })
     }
 
@@ -107,7 +117,7 @@ impl Tx {
     pub fn next_events(&self) -> impl Iterator<Item = &NewEvent> {
         self.writes.iter().filter_map(|write| match write {
             Write::Change(RowChange::NextEvent(event)) => Some(event),
-            Write::Change(_) | Write::Insert(_) | Write::Charge(_) => None,
+            Write::Change(_) | Write::Insert(_) | Write::Charge(_) | Write::ChargeDropBox(_) => None,
         })
     }
 
@@ -115,15 +125,23 @@ impl Tx {
     pub(super) fn charges(&self) -> impl Iterator<Item = &QuotaCharge> {
         self.writes.iter().filter_map(|write| match write {
             Write::Charge(charge) => Some(charge),
-            Write::Insert(_) | Write::Change(_) => None,
+            Write::Insert(_) | Write::Change(_) | Write::ChargeDropBox(_) => None,
         })
     }
 
-    /// True if [`Self::new_rows`] and [`Self::charges`] are the whole transaction. Such transactions do not conflict, and
+    /// Changes of drop boxes' usage in this transaction.
+    pub(super) fn drop_box_charges(&self) -> impl Iterator<Item = &DropBoxCharge> {
+        self.writes.iter().filter_map(|write| match write {
+            Write::ChargeDropBox(charge) => Some(charge),
+            Write::Insert(_) | Write::Change(_) | Write::Charge(_) => None,
+        })
+    }
+
+    /// True if [`Self::new_rows`] and the charges are the whole transaction. Such transactions do not conflict, and
     /// many of them form a single commit.
     pub(super) fn only_inserts(&self) -> bool {
         self.writes.iter().all(|write| match write {
-            Write::Insert(_) | Write::Charge(_) => true,
+            Write::Insert(_) | Write::Charge(_) | Write::ChargeDropBox(_) => true,
             Write::Change(_) => false,
         })
     }

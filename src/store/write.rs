@@ -12,6 +12,7 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
+use crate::domain::drop_box::DropBoxCharge;
 use crate::domain::event::NewEvent;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
@@ -71,6 +72,9 @@ pub enum Write {
     Change(RowChange),
     /// Charges a tenant, after all other writes of the transaction.
     Charge(QuotaCharge),
+    /// Counts an upload in its grant for many files, after all other writes. Over a limit, nothing of the transaction is
+    /// written.
+    ChargeDropBox(DropBoxCharge),
 }
 
 /// A row that can be inserted together with the rows of other transactions.
@@ -190,6 +194,12 @@ impl From<QuotaCharge> for Write {
     }
 }
 
+impl From<DropBoxCharge> for Write {
+    fn from(charge: DropBoxCharge) -> Self {
+        Self::ChargeDropBox(charge)
+    }
+}
+
 /// The effect of a write beyond its row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WriteEffect<'a> {
@@ -213,7 +223,7 @@ impl Write {
         match self {
             Self::Insert(row) => row.effect(),
             Self::Change(change) => change.effect(),
-            Self::Charge(_) => WriteEffect::Quiet,
+            Self::Charge(_) | Self::ChargeDropBox(_) => WriteEffect::Quiet,
         }
     }
 }
@@ -275,10 +285,12 @@ impl WebhookWrite {
 impl TenancyWrite {
     fn effect(&self) -> WriteEffect<'_> {
         match self {
+            Self::InsertDropBox(_) => WriteEffect::ThingAdded,
             Self::UpdateTenant(_)
             | Self::SetQuota(..)
             | Self::PutPolicy(_)
             | Self::DropPolicy(..)
+            | Self::RevokeDropBox(..)
             | Self::BeginMaintenance(_)
             | Self::EndMaintenance(_) => WriteEffect::Quiet,
         }

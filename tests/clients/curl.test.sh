@@ -27,6 +27,7 @@ recipe() {
 recipe README.md "curl.test.sh runs the README's first upload" "$work/first.sh"
 recipe web/guides/backends.md "curl.test.sh runs exactly this" "$work/recipe.sh"
 recipe web/guides/backends.md "curl.test.sh runs this, too" "$work/grant.sh"
+recipe web/guides/backends.md "curl.test.sh runs the drop box" "$work/drop-box.sh"
 cd "$work"
 expected=$(sha256sum <"$file")
 
@@ -57,3 +58,9 @@ picture=$(jq -r '.assets[0].id' list.json)
 curl -sSf -H "$auth" "$GANTRY_URL/v1/assets/$picture?wait=60s&until=ready" -o picture.json
 [ "$(jq -r '"\(.state) \(.filename) \(.content_type)"' picture.json)" = "ready dot.png image/png" ] || { cat picture.json >&2; exit 1; }
 echo "ok: a grant for a picture to be chosen took one"
+
+# A grant for many files, from which a file is sent by a plain PUT.
+echo "a report" >report.txt
+source drop-box.sh >drop-box.out
+[ "$(tail -n 4 drop-box.out | jq -c .)" = '{"files":1,"bytes":9}' ] || { cat drop-box.out >&2; exit 1; }
+echo "ok: a grant for many files took one and counts it"

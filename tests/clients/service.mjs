@@ -1,6 +1,7 @@
 // A service for one client test: the real binary on free ports with a data directory of its own.
 
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,12 +9,18 @@ import { join } from "node:path";
 
 export const GANTRY = process.env.GANTRY_TEST_BIN ?? "target/debug/gantry";
 
+/** A free port below those that the kernel gives to outgoing connections, which would take it before the service listens. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 export class Service {

@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -16,9 +17,15 @@ GANTRY = os.path.abspath(os.environ.get("GANTRY_TEST_BIN", "target/debug/gantry"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A free port below those that the kernel gives to outgoing connections, which would take it before the service listens."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Service:

@@ -1,4 +1,4 @@
 # What the shell tests of the clients share; they source it.
 
-# A free port of this machine.
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# A free port of this machine, below those that the kernel gives to outgoing connections.
+port() { (cd "$(dirname "${BASH_SOURCE[0]}")" && python3 -c 'import service; print(service.free_port())'); }

@@ -63,7 +63,7 @@ impl AppendEngine {
     pub async fn concatenate_uploads(&self, actor: &Actor, wish: ConcatenateUploads) -> Result<Upload> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key, drop_box: None };
         let total = self.load_total_size(actor, &wish.uploads).await?;
         let mut ledger = self.uploads.new_ledger(UploadLength::Known(total))?;
         let idempotency = fingerprint_of(&wish);

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 use super::lease::LEASE_DURATION;
 use super::{AppendBody, AppendChecksum, AppendEngine, EndOfBody, ensure_not_gone, length_error, overrun_error};
 use crate::crash;
-use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::access::{Action, Actor};
 use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
 use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::checksum::Sha256Digest;
@@ -15,9 +15,9 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::engine::rows::tenant_of;
+use crate::engine::limits::check_metadata_size;
 use crate::engine::rows::update::RowUpdate;
-use crate::engine::uploads::create::{UploadCreator, UploadSize, check_metadata_size};
+use crate::engine::uploads::create::{UploadCreator, UploadSize};
 use crate::engine::uploads::describe::GrantDescription;
 use crate::engine::uploads::{CreateUpload, TransferMethod};
 use crate::engine::{Error, Result};
@@ -61,9 +61,11 @@ impl AppendEngine {
         if let Actor::Uploader { upload } = actor {
             return Box::pin(self.open_with_grant(actor, *upload, wish)).await;
         }
-        may_ask(actor, Action::CreateUpload)?;
-        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator::of(actor)?;
+        if wish.partial && by.drop_box.is_some() {
+            // The pieces of a file would count as files.
+            return Err(Error::Forbidden);
+        }
         self.uploads.admit_new_upload(actor, by.tenant).await?;
         let mut ledger = self.uploads.new_ledger(wish.length)?;
         ledger.echoed = wish.echoed;

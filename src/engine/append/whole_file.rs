@@ -49,6 +49,36 @@ impl AppendEngine {
         Ok((upload, grant))
     }
 
+    /// Stores a file from a single request of a grant's holder: in the upload of the grant, or with a grant for many files
+    /// in a new upload, of which nothing is kept after an error.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for other callers; otherwise as [`Self::take_file`].
+    #[tracing::instrument(skip_all)]
+    pub async fn take_granted_file(
+        &self,
+        actor: &Actor,
+        about: GrantDescription,
+        announced: Option<u64>,
+        body: AppendBody,
+    ) -> Result<Asset> {
+        match actor {
+            Actor::Uploader { upload } => self.take_file(actor, *upload, about, announced, body).await,
+            Actor::Sender { .. } => {
+                let GrantDescription { name, media_type, metadata } = about.clone();
+                let wish = OpenUnsizedUpload { name, media_type, metadata };
+                let (upload, _) = Box::pin(self.open_form_upload(actor, wish)).await?;
+                let taken = self.take_file(actor, upload.id, about, announced, body).await;
+                if taken.is_err() {
+                    // Whoever sent it has no address to continue at.
+                    let _ = self.terminate_upload(actor, upload.id).await;
+                }
+                taken
+            }
+            Actor::Key { .. } | Actor::Nobody => Err(Error::Unauthenticated),
+        }
+    }
+
     /// Stores a file from a single request and returns its asset. The same file again returns the same asset.
     ///
     /// # Errors

@@ -20,14 +20,13 @@ use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditTrail, AuditedAct};
-use crate::engine::limits::{MAX_STATE_WAIT, check_page_limit};
+use crate::engine::limits::{MAX_STATE_WAIT, check_metadata_size, check_page_limit};
 use crate::engine::rows::RowAccess;
 use crate::engine::rows::update::{RowUpdate, UpdateError, UpdateResult};
 use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::uploads::create::check_metadata_size;
 use crate::engine::{EnginePorts, Error, Result};
 use crate::store::{AssetQuery, RowChange, Store, Tx};
 
@@ -172,7 +171,13 @@ impl AssetEngine {
         }
         let mut assets = self.store.find_assets(ids).await?;
         assets.retain(|asset| {
-            let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+            let target = AccessTarget {
+                tenant: asset.tenant,
+                owner: asset.owner,
+                upload: None,
+                drop_box: None,
+                asset: asset.id,
+            };
             may(actor, Action::ReadAsset, target).is_ok()
         });
         Ok(assets)

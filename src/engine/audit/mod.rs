@@ -38,6 +38,7 @@ pub(in crate::engine) fn name_of(actor: &Actor) -> String {
         Actor::Nobody => "anybody".to_owned(),
         Actor::Key { id, .. } => format!("key:{id}"),
         Actor::Uploader { upload } => format!("upload-grant:{upload}"),
+        Actor::Sender { drop_box, .. } => format!("grant:{drop_box}"),
     }
 }
 
@@ -47,6 +48,7 @@ pub(in crate::engine) fn id_of(actor: &Actor) -> Uuid {
         Actor::Nobody => Uuid::nil(),
         Actor::Key { id, .. } => id.0,
         Actor::Uploader { upload } => upload.0,
+        Actor::Sender { drop_box, .. } => drop_box.0,
     }
 }
 

@@ -146,7 +146,8 @@ impl DeliveryEngine {
 
     fn link(&self, actor: &Actor, key: KeyId, wish: &LinkWish, assets: &HashMap<AssetId, &Asset>) -> Result<Link> {
         let asset = assets.get(&wish.asset).copied().ok_or(Error::NotFound)?;
-        let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+        let target =
+            AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, drop_box: None, asset: asset.id };
         may(actor, Action::LinkAsset, target)?;
         match &asset.state {
             AssetState::Abandoned | AssetState::Deleted { .. } => {

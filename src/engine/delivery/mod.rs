@@ -148,7 +148,7 @@ impl DeliveryEngine {
     ) -> Result<OpenedDownload> {
         let asset = match actor {
             Actor::Nobody => self.public_asset(id).await?,
-            Actor::Key { .. } | Actor::Uploader { .. } => {
+            Actor::Key { .. } | Actor::Uploader { .. } | Actor::Sender { .. } => {
                 let looked = async {
                     may_ask(actor, Action::FetchContent)?;
                     let asset = self.asset_to_fetch(id).await?;

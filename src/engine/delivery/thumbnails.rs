@@ -128,7 +128,8 @@ impl DeliveryEngine {
 }
 
 fn shown(actor: &Actor, asset: &Asset, form: &AssetVariant) -> Result<OpenedDownload> {
-    let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+    let target =
+        AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, drop_box: None, asset: asset.id };
     may(actor, Action::FetchContent, target)?;
     download(asset, Disposition::Inline, None, Some(form))
 }

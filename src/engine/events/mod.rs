@@ -146,7 +146,7 @@ impl EventEngine {
                 Ok((asset.tenant, Some(id)))
             }
             FeedOf::Granted => {
-                let Actor::Uploader { upload } = actor else { return Err(Error::Unauthenticated) };
+                let Actor::Uploader { upload } = actor else { return Err(Error::Forbidden) };
                 let upload = self.rows.load_upload_for(actor, Action::ReadUpload, *upload).await?;
                 Ok((upload.tenant, Some(upload.asset)))
             }

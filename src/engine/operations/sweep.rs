@@ -204,7 +204,7 @@ impl OperationEngine {
             Err(Error::Invalid { .. }) if endless => {}
             Err(Error::Incomplete { .. } | Error::ContentMismatch | Error::Gone { .. }) => {}
             // An upload without a plan that exceeded a limit was aborted with that error.
-            Err(Error::OverQuota { .. } | Error::TooLarge { .. }) => {}
+            Err(Error::OverQuota { .. } | Error::TooLarge { .. } | Error::GrantUsedUp { .. }) => {}
             Err(other) => return Err(other),
         }
         let now = self.store.now();

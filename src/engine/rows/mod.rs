@@ -156,10 +156,11 @@ impl RowAccess {
     pub(super) async fn check_permission(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
         let id = asset.id;
         let upload = match actor {
-            Actor::Uploader { .. } => self.store.find_upload_of(id).await?.map(|upload| upload.id),
+            Actor::Uploader { .. } | Actor::Sender { .. } => self.store.find_upload_of(id).await?,
             Actor::Key { .. } | Actor::Nobody => None,
         };
-        may(actor, action, AccessTarget { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
+        let (upload, drop_box) = upload.map_or((None, None), |upload| (Some(upload.id), upload.drop_box));
+        may(actor, action, AccessTarget { tenant: asset.tenant, owner: asset.owner, upload, drop_box, asset: id })?;
         Ok(())
     }
 
@@ -230,14 +231,20 @@ pub(super) fn note_upload_ids(upload: &Upload) {
 }
 
 pub(super) fn upload_target(upload: &Upload) -> AccessTarget {
-    AccessTarget { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
+    AccessTarget {
+        tenant: upload.tenant,
+        owner: upload.owner,
+        upload: Some(upload.id),
+        drop_box: upload.drop_box,
+        asset: upload.asset,
+    }
 }
 
-/// The tenant in which an actor acts; an error for upload grants, which act in none.
+/// The tenant in which an actor acts; an error for grants, which act in none.
 pub(super) fn tenant_of(actor: &Actor) -> Result<TenantId> {
     match actor {
         Actor::Key { tenant, .. } => Ok(*tenant),
-        Actor::Uploader { .. } => Err(Error::Forbidden),
+        Actor::Uploader { .. } | Actor::Sender { .. } => Err(Error::Forbidden),
         Actor::Nobody => Err(Error::Unauthenticated),
     }
 }

@@ -23,6 +23,7 @@ use crate::engine::{EnginePorts, Error, Result};
 use crate::store::{AuditQuery, Store, TenancyWrite, Tx};
 
 mod caller;
+mod drop_boxes;
 mod identity;
 mod keys;
 mod maintenance;
@@ -31,6 +32,7 @@ mod registry;
 pub(super) mod tenancy;
 
 pub use caller::CallerIdentity;
+pub use drop_boxes::{DropBoxWish, ListDropBoxes, MadeDropBox};
 pub use identity::{KeySetFetcher, KeySetSettings, TrustedIssuers};
 pub use keys::{KeyWish, MadeKey};
 pub use registry::TenantRegistry;
@@ -73,6 +75,7 @@ pub struct TenantEngine {
     pub(super) idempotency: IdempotencyRecords,
     pub(super) tenancy: Arc<tenancy::TenancyCache>,
     pub(super) api_keys: Arc<identity::ApiKeyCache>,
+    drop_boxes: Arc<drop_boxes::DropBoxCache>,
     pub(super) issuers: Arc<TrustedIssuers>,
 }
 
@@ -89,6 +92,7 @@ impl TenantEngine {
             idempotency: ports.idempotency.clone(),
             tenancy: Arc::new(tenancy::TenancyCache::new(ports.store.clone())),
             api_keys: Arc::new(identity::ApiKeyCache::new(ports.store.clone())),
+            drop_boxes: Arc::new(drop_boxes::DropBoxCache::new(ports.store.clone())),
             issuers: Arc::new(issuers),
         }
     }

@@ -174,7 +174,7 @@ impl TenantEngine {
     async fn tenant_behind(&self, actor: &Actor) -> Result<Option<TenantId>> {
         Ok(match actor {
             Actor::Nobody => None,
-            Actor::Key { tenant, .. } => Some(*tenant),
+            Actor::Key { tenant, .. } | Actor::Sender { tenant, .. } => Some(*tenant),
             Actor::Uploader { upload } => self.rows.load_recent_upload(*upload).await?.map(|upload| upload.tenant),
         })
     }

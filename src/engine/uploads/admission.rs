@@ -1,12 +1,17 @@
 //! Admission of uploads: what a tenant's policy and quota allow.
 
+use std::time::Duration;
+
 use super::UploadEngine;
 use super::create::{CreateUpload, UploadCreator, UploadSize};
+use super::describe::allowed;
 use crate::domain::access::Actor;
-use crate::domain::ids::TenantId;
-use crate::domain::policy::DEFAULT_POLICY;
+use crate::domain::ids::{GrantId, TenantId};
+use crate::domain::name::MediaType;
+use crate::domain::policy::{DEFAULT_POLICY, PolicyRules};
 use crate::domain::quota::QuotaUsage;
 use crate::domain::upload::Upload;
+use crate::engine::limits::check_metadata_size;
 use crate::engine::request_context::RequestContext;
 use crate::engine::{Error, Result};
 use crate::store::StoreError;
@@ -51,6 +56,9 @@ impl UploadEngine {
         wish: &mut CreateUpload,
         partial: bool,
     ) -> Result<()> {
+        if let Some(grant) = by.drop_box {
+            self.apply_drop_box(grant, wish).await?;
+        }
         let rules = self.tenants.tenancy.rules(by.tenant, &wish.policy).await?;
         let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
@@ -74,13 +82,49 @@ impl UploadEngine {
         Ok(())
     }
 
-    /// Most bytes that an upload may have. If its grant sets no limit, the default policy does: only protocols without
-    /// a choice of policy leave the length open.
+    /// Applies the limits and the settings of a grant for many files. Its count of files and bytes is checked by the
+    /// commit.
+    async fn apply_drop_box(&self, grant: GrantId, wish: &mut CreateUpload) -> Result<()> {
+        let found = self.tenants.load_drop_box(grant).await?;
+        if wish.policy != DEFAULT_POLICY && wish.policy != found.policy {
+            return Err(Error::invalid("policy", "the grant has set the policy"));
+        }
+        wish.policy.clone_from(&found.policy);
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        if let Some(limit) = found.max_size.filter(|limit| size > *limit) {
+            return Err(Error::TooLarge { limit });
+        }
+        let of_grant = PolicyRules {
+            content_types: found.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            ..PolicyRules::default()
+        };
+        wish.allowed = of_grant.narrow(&wish.allowed)?;
+        if let Some(media_type) = wish.media_type.as_ref().filter(|said| **said != MediaType::octet_stream()) {
+            allowed(&wish.allowed, media_type, &wish.name)?;
+        }
+        wish.metadata.extend(found.metadata.clone());
+        check_metadata_size(&wish.metadata)?;
+        let left = Duration::try_from(found.expires_at.duration_since(self.store.now())).unwrap_or_default();
+        let life = wish.expires_in.unwrap_or(self.rows.upload_timeouts().upload_ttl);
+        wish.expires_in = Some(life.min(left).max(Duration::from_secs(1)));
+        Ok(())
+    }
+
+    /// Most bytes that an upload may have. If its grant sets no limit, its policy does: the default policy, or that of
+    /// its grant for many files, since only protocols without a choice of policy leave the length open.
     pub(in crate::engine) async fn most(&self, upload: &Upload) -> Result<u64> {
+        let (by_grant, policy) = match upload.drop_box {
+            Some(grant) => {
+                let found = self.tenants.load_drop_box(grant).await?;
+                (found.max_size, found.policy.clone())
+            }
+            None => (None, DEFAULT_POLICY.to_owned()),
+        };
         let most = match upload.max_size {
             Some(most) => Some(most),
-            None => self.tenants.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
+            None => self.tenants.tenancy.rules(upload.tenant, &policy).await?.and_then(|rules| rules.max_size),
         };
+        let most = most.into_iter().chain(by_grant).min();
         Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
     }
 }

@@ -67,7 +67,7 @@ impl UploadEngine {
         name: &FileName,
     ) -> UpdateResult<StartedCompletion> {
         match self.begin_completion(upload, noted, name).await {
-            Err(UpdateError::Refused(error @ Error::OverQuota { .. })) => {
+            Err(UpdateError::Refused(error @ (Error::OverQuota { .. } | Error::GrantUsedUp { .. }))) => {
                 self.abort_upload(upload.clone(), None).await?;
                 Err(error.into())
             }

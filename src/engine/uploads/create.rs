@@ -18,13 +18,12 @@ use crate::domain::append::{AppendLedger, UploadLength, max_relayed};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
 use crate::domain::clock::{after, random_hex};
-use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::engine::idempotency::RepeatableRequest;
-use crate::engine::limits::MAX_METADATA_BYTES;
-use crate::engine::rows::tenant_of;
+use crate::engine::limits::check_metadata_size;
 use crate::engine::rows::update::{UpdateError, UpdateResult, retry_on_conflict};
 use crate::engine::{Error, IdempotencyKey, Result};
 use crate::metrics;
@@ -113,20 +112,42 @@ pub(in crate::engine) struct CreatedUpload {
     pub(in crate::engine) upload: UploadId,
 }
 
-/// Tenant and API key that create an upload.
+/// Tenant and API key that create an upload, and the grant for many files that they created it with.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct UploadCreator {
     pub(in crate::engine) tenant: TenantId,
     pub(in crate::engine) key: KeyId,
+    pub(in crate::engine) drop_box: Option<GrantId>,
+}
+
+impl UploadCreator {
+    /// The creator of the uploads that an actor opens.
+    ///
+    /// # Errors
+    /// The actor may open none.
+    pub(in crate::engine) fn of(actor: &Actor) -> Result<Self> {
+        may_ask(actor, Action::CreateUpload)?;
+        match actor {
+            Actor::Key { id, tenant, .. } => Ok(Self { tenant: *tenant, key: *id, drop_box: None }),
+            Actor::Sender { drop_box, tenant, key } => {
+                Ok(Self { tenant: *tenant, key: *key, drop_box: Some(*drop_box) })
+            }
+            Actor::Uploader { .. } => Err(Error::Forbidden),
+            Actor::Nobody => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// The id under which this creator's idempotency keys are stored: grants do not share a namespace with keys.
+    fn namespace(self) -> KeyId {
+        self.drop_box.map_or(self.key, |grant| KeyId(grant.0))
+    }
 }
 
 impl UploadEngine {
     /// Checks that [`Self::create_upload`] would accept this request, without creating anything.
     #[tracing::instrument(skip_all)]
     pub async fn check_create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
-        may_ask(actor, Action::CreateUpload)?;
-        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator::of(actor)?;
         self.admit_new_upload(actor, by.tenant).await?;
         self.by_policy(by, &mut wish, false).await?;
         self.plan_transfer(&wish)?;
@@ -136,9 +157,7 @@ impl UploadEngine {
     /// Creates an upload, or returns the open upload that this request repeats.
     #[tracing::instrument(skip_all)]
     pub async fn create_upload(&self, actor: &Actor, mut wish: CreateUpload) -> Result<OpenedUpload> {
-        may_ask(actor, Action::CreateUpload)?;
-        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator::of(actor)?;
         if let Err(refusal) = self.admit_new_upload(actor, by.tenant).await {
             // An upload under way is found again, and finishes.
             let (asset, upload) = self.find_repeated_upload(by, &wish).await?.ok_or(refusal)?;
@@ -272,6 +291,8 @@ impl UploadEngine {
             max_size: most,
             quota_charge: None,
             reserved: None,
+            drop_box: by.drop_box,
+            drop_box_bytes: None,
             key: BlobKey::Original { tenant: by.tenant, asset, upload }.path(),
             write_token: random_hex(&*self.entropy, 16),
             external_id: wish.external_id.clone(),
@@ -321,7 +342,7 @@ impl UploadEngine {
             UploadSize::Exact(size) => upload.transfer.size() == Some(size),
             UploadSize::AtMost(most) => upload.max_size == Some(most),
         };
-        if !same || upload.owner != by.key {
+        if !same || upload.owner != by.key || upload.drop_box != by.drop_box {
             return Err(Error::Taken("another open upload has this external_id"));
         }
         self.load_with_asset(Some(upload)).await
@@ -370,15 +391,5 @@ impl UploadEngine {
 }
 
 fn as_repeatable(by: UploadCreator, wish: &CreateUpload) -> RepeatableRequest<'_> {
-    RepeatableRequest { by: by.key, route: REPLAY_ROUTE, idempotency: wish.idempotency.as_ref() }
-}
-
-/// Checks the size of a caller's metadata.
-pub(in crate::engine) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
-    let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
-    if size <= MAX_METADATA_BYTES {
-        Ok(())
-    } else {
-        Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))
-    }
+    RepeatableRequest { by: by.namespace(), route: REPLAY_ROUTE, idempotency: wish.idempotency.as_ref() }
 }

@@ -6,7 +6,6 @@
 use std::future::ready;
 
 use super::UploadEngine;
-use super::create::check_metadata_size;
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
@@ -14,6 +13,7 @@ use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadState};
+use crate::engine::limits::check_metadata_size;
 use crate::engine::rows::update::RowUpdate;
 use crate::engine::{Error, Result};
 use crate::store::Tx;

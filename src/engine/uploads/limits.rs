@@ -36,8 +36,8 @@ impl UploadEngine {
         }
     }
 
-    /// Limits for this actor: with an API key, those of the tenant's default policy; with an upload grant, those of its
-    /// file and its remaining life.
+    /// Limits for this actor: with an API key, those of the tenant's default policy; with a grant, those of its
+    /// file or files and its remaining life.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the grant's upload is gone.
@@ -55,6 +55,13 @@ impl UploadEngine {
                 let left = upload.expires_at.duration_since(self.store.now());
                 limits.upload_ttl = Duration::try_from(left).unwrap_or_default();
                 upload.transfer.size().or(upload.max_size)
+            }
+            Actor::Sender { drop_box, tenant, .. } => {
+                let found = self.tenants.load_drop_box(*drop_box).await?;
+                let left = Duration::try_from(found.expires_at.duration_since(self.store.now())).unwrap_or_default();
+                limits.upload_ttl = limits.upload_ttl.min(left);
+                let rules = self.tenants.tenancy.rules(*tenant, &found.policy).await?;
+                found.max_size.into_iter().chain(rules.and_then(|rules| rules.max_size)).min()
             }
         };
         if let Some(max_size) = max_size {

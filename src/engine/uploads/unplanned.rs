@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::byte_limits::total_size;
 use super::complete::CompleteUpload;
-use super::create::{UploadCreator, UploadSize, check_metadata_size};
+use super::create::{UploadCreator, UploadSize};
 use super::describe::GrantDescription;
 use super::sign::check_open_for_bytes;
 use super::{CreateUpload, TransferMethod, UploadEngine};
@@ -22,8 +22,9 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::limits::check_metadata_size;
 use crate::engine::rows::update::{RowUpdate, UpdateResult};
-use crate::engine::rows::{tenant_of, upload_target};
+use crate::engine::rows::upload_target;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, Tx};
 
@@ -70,9 +71,7 @@ impl UploadEngine {
             self.describe(&upload, GrantDescription { name, media_type, metadata }).await?;
             return self.switch_to_unplanned(upload).await;
         }
-        may_ask(actor, Action::CreateUpload)?;
-        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator::of(actor)?;
         self.admit_new_upload(actor, by.tenant).await?;
         check_metadata_size(&wish.metadata)?;
         let cut = Transfer::UnplannedMultipart { store_id: None, total: None };

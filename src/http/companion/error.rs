@@ -74,7 +74,9 @@ impl From<Error> for CompanionError {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended | Error::GrantUsedUp { .. } => {
+                StatusCode::FORBIDDEN
+            }
             // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
             Error::NotFound | Error::Gone { .. } => StatusCode::NOT_FOUND,

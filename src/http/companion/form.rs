@@ -18,6 +18,7 @@ use super::disposition::FormPartNames;
 use super::error::CompanionError;
 use super::wire;
 use crate::domain::asset::{Asset, AssetMetadata};
+use crate::domain::drop_box::SenderField;
 use crate::domain::name::FileName;
 use crate::engine::{AppendBody, BodyFrame, Error, GrantDescription, TruncatedBody};
 use crate::http::chunk_detection::ChunkClaims;
@@ -40,6 +41,8 @@ pub(super) struct FormFields {
     filename: String,
     /// Media type of the file as the client declares it.
     content_type: Option<String>,
+    /// What the form says of the person who sends, as the upload page of a grant asks.
+    sender: AssetMetadata,
 }
 
 fn invalid_form(problem: impl ToString) -> Error {
@@ -52,7 +55,7 @@ impl FormFields {
         GrantDescription {
             name: FileName::salvage(&self.filename).unwrap_or_else(|_| FileName::nameless()),
             media_type: self.content_type.as_deref().and_then(|text| text.parse().ok()),
-            metadata: AssetMetadata::new(),
+            metadata: self.sender.clone(),
         }
     }
 }
@@ -109,6 +112,11 @@ pub(super) async fn parse_form(
         None if reader.no_file_chosen => Err(invalid_form("has no file: none was chosen").into()),
         None => Err(invalid_form(format!("has no file: a part named {FILE_FIELD} with a filename")).into()),
     }
+}
+
+/// True for `sender_name` and the other answers to [`SenderField`].
+fn is_sender_field(name: &str) -> bool {
+    name.strip_prefix("sender_").is_some_and(|field| field.parse::<SenderField>().is_ok())
 }
 
 /// A part with a file. Its first bytes may have been read already.
@@ -185,6 +193,9 @@ impl FormReader {
         match name {
             "key" => self.form.key = Some(value),
             "success_action_status" => self.form.success_status = Some(value),
+            sender if is_sender_field(sender) && !value.is_empty() => {
+                self.form.sender.insert(sender.to_owned(), value.into());
+            }
             _ => {}
         }
     }

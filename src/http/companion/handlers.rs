@@ -121,7 +121,6 @@ pub(super) async fn refuse_credentials() -> CompanionError {
 /// Stores the file of a form in the upload of the grant in its address.
 async fn receive_form(site: &AppState, grant: &str, request: Request) -> CompanionResult<(FormFields, Asset)> {
     let actor = context::admit_grant(&site.engine, grant).await?;
-    let Actor::Uploader { upload: id } = actor else { return Err(Error::Unauthenticated.into()) };
     let (head, body) = request.into_parts();
     chunk_detection::check_resumption_headers(&head.headers)?;
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -131,11 +130,13 @@ async fn receive_form(site: &AppState, grant: &str, request: Request) -> Compani
         claims: ChunkClaims::in_query(head.uri.query()),
     };
     let (form, file, verdict) = form::parse_form(said, body).await?;
-    let upload = site.engine.uploads().peek_upload(&actor, id).await?;
-    if form.key.as_ref().is_some_and(|key| *key != wire::asset_key(upload.asset)) {
-        return Err(Error::NotFound.into());
+    if let (Some(key), Actor::Uploader { upload }) = (&form.key, &actor) {
+        let upload = site.engine.uploads().peek_upload(&actor, *upload).await?;
+        if *key != wire::asset_key(upload.asset) {
+            return Err(Error::NotFound.into());
+        }
     }
-    let taken = site.engine.append().take_file(&actor, id, form.description(), None, file).await;
+    let taken = site.engine.append().take_granted_file(&actor, form.description(), None, file).await;
     let asset = taken.map_err(|error| verdict.explain(error))?;
     Ok((form, asset))
 }

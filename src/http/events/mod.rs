@@ -16,7 +16,7 @@
 
 use http::StatusCode;
 
-use super::openapi::access::{GRANT_ACCESS, READ_TENANT_ACCESS, VIEW_ACCESS};
+use super::openapi::access::{ONE_FILE_GRANT_ACCESS, READ_TENANT_ACCESS, VIEW_ACCESS};
 use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, integer_in, op, string_type, uuid_type};
 use super::problem::ProblemDetails;
 use crate::engine::Error;
@@ -63,7 +63,9 @@ pub(super) fn routes() -> ApiRoutes {
             "/u/{grant}/events",
             handlers::get_grant_events,
             describe_feed(
-                op("The events of a grant's upload").operation_id("getUploadEventsByGrant").access(GRANT_ACCESS),
+                op("The events of a grant's upload")
+                    .operation_id("getUploadEventsByGrant")
+                    .access(ONE_FILE_GRANT_ACCESS),
             ),
         )
         .get(

@@ -97,7 +97,9 @@ impl From<Error> for IetfError {
         let mut standing = None;
         let (status, registered) = match &error {
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
-            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => (StatusCode::FORBIDDEN, None),
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended | Error::GrantUsedUp { .. } => {
+                (StatusCode::FORBIDDEN, None)
+            }
             // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => {
                 (StatusCode::TOO_MANY_REQUESTS, None)

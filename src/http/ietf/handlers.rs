@@ -270,7 +270,7 @@ async fn open_with_content(
         Ok(upload) => complete_if_meant(call, actor, upload).await,
         Err(error) => {
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
-            if unheard && matches!(actor, Actor::Key { .. }) {
+            if unheard && !matches!(actor, Actor::Uploader { .. }) {
                 // The client does not know the upload's URL or cannot continue it.
                 let _ = engine.append().terminate_upload(actor, upload.id).await;
             }
@@ -297,7 +297,7 @@ async fn compare_repeated_content(
         Err(error) => {
             // The upload was just created as an empty file, but the request has content: the client does not learn of
             // this upload.
-            if matches!(actor, Actor::Key { .. }) {
+            if !matches!(actor, Actor::Uploader { .. }) {
                 let _ = engine.append().terminate_upload(actor, id).await;
             }
             Err(error.into())

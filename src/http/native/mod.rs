@@ -3,6 +3,10 @@
 use super::openapi::ApiRoutes;
 
 mod asset_view;
+mod grant_handlers;
+mod grant_routes;
+mod grant_view;
+mod grant_wire;
 mod handlers;
 mod limits_view;
 mod link_handlers;
@@ -17,5 +21,8 @@ mod wire;
 
 /// Every route of the native API except content, which is in `download`.
 pub(super) fn routes() -> ApiRoutes {
-    routes::upload_routes().merge(routes::asset_routes()).merge(routes::link_routes())
+    routes::upload_routes()
+        .merge(routes::asset_routes())
+        .merge(routes::link_routes())
+        .merge(grant_routes::grant_routes())
 }

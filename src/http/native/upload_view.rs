@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::asset_view::{AssetView, asset_view};
+use super::grant_view::{GrantEndpointsView, grant_endpoints};
 use super::limits_view::LimitsView;
 use super::part_urls::{PartUrlList, PartUrlView, serialize_pairs};
 use crate::domain::ids::{AssetId, UploadId};
@@ -33,29 +34,6 @@ pub(super) struct OpenedUploadView<'a> {
     /// Plan of parts and the first URLs; absent if the file travels otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     multipart: Option<PartPlanView<'a>>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "GrantEndpoints")]
-struct GrantEndpointsView {
-    /// URL for tus 1.0 clients.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA/tus")]
-    tus: String,
-    /// URL for clients of the IETF's resumable uploads.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA/files")]
-    files: String,
-    /// `companionEndpoint` of Uppy's S3 plugin, which appends `/s3/…` itself.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA")]
-    companion: String,
-    /// URL of the requests that Uppy's S3 plugin sends to its Companion.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA/s3")]
-    s3: String,
-    /// URL for forms.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA/form")]
-    form: String,
-    /// Events of the upload, for `EventSource`.
-    #[schemars(url, example = &"https://files.example/u/gu_AZqjwXxA/events")]
-    events: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -90,19 +68,11 @@ struct PartPlanView<'a> {
 }
 
 pub(super) fn opened_upload_view<'a>(opened: &'a OpenedUpload, public_url: &str) -> OpenedUploadView<'a> {
-    let at = |door: &str| format!("{public_url}/u/{}/{door}", opened.grant);
     OpenedUploadView {
         upload: upload_view(&opened.upload, &opened.received_parts),
         asset: asset_view(&opened.asset),
         grant: &opened.grant,
-        endpoints: GrantEndpointsView {
-            tus: at("tus"),
-            files: at("files"),
-            companion: format!("{public_url}/u/{}", opened.grant),
-            s3: at("s3"),
-            form: at("form"),
-            events: at("events"),
-        },
+        endpoints: grant_endpoints(&opened.grant, public_url, true),
         put: opened.put_url.as_ref().map(|signed| PutUrlView {
             url: &signed.url,
             method: "PUT",

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 /// Kinds of callers, in the order of the letters.
-pub(in crate::http) const CALLER_KINDS: [&str; 13] = [
+pub(in crate::http) const CALLER_KINDS: [&str; 14] = [
     "nobody",
     "nonsense",
     "revoked",
@@ -21,51 +21,58 @@ pub(in crate::http) const CALLER_KINDS: [&str; 13] = [
     "admin of another tenant",
     "upload grant for it",
     "upload grant for another",
+    "grant for many files",
 ];
 
 /// Outcome for each kind of caller, as letters.
 pub(in crate::http) type AccessCells = &'static str;
 
 /// Every caller, with any credential or none.
-pub(in crate::http) const PUBLIC_ACCESS: AccessCells = "+++++++++++++";
+pub(in crate::http) const PUBLIC_ACCESS: AccessCells = "++++++++++++++";
 /// No caller: the answer is always 404.
-pub(in crate::http) const NO_ACCESS: AccessCells = "hhhhhhhhhhhhh";
+pub(in crate::http) const NO_ACCESS: AccessCells = "hhhhhhhhhhhhhh";
 /// Opens uploads with a key.
-pub(in crate::http) const CREATE_UPLOAD_ACCESS: AccessCells = "uuuu++fff++ff";
+pub(in crate::http) const CREATE_UPLOAD_ACCESS: AccessCells = "uuuu++fff++ff+";
 /// Opens uploads with a key or a grant.
-pub(in crate::http) const OPEN_UPLOAD_ACCESS: AccessCells = "uuuu++fff++++";
+pub(in crate::http) const OPEN_UPLOAD_ACCESS: AccessCells = "uuuu++fff+++++";
 /// Sees an upload or an asset: readers, and uploaders of its bytes.
-pub(in crate::http) const VIEW_ACCESS: AccessCells = "uuuu+++ff+h+h";
+pub(in crate::http) const VIEW_ACCESS: AccessCells = "uuuu+++ff+h+hh";
 /// Drives an upload: sends its bytes, completes and aborts it.
-pub(in crate::http) const DRIVE_UPLOAD_ACCESS: AccessCells = "uuuu++fff+h+h";
+pub(in crate::http) const DRIVE_UPLOAD_ACCESS: AccessCells = "uuuu++fff+h+hh";
 /// Holders of a key, whatever its scopes.
-pub(in crate::http) const KEY_HOLDER_ACCESS: AccessCells = "uuuu+++++++ff";
+pub(in crate::http) const KEY_HOLDER_ACCESS: AccessCells = "uuuu+++++++fff";
 /// Reads everything of the tenant.
-pub(in crate::http) const READ_TENANT_ACCESS: AccessCells = "uuuuff+ff++ff";
+pub(in crate::http) const READ_TENANT_ACCESS: AccessCells = "uuuuff+ff++fff";
 /// Reads the bytes of an asset.
-pub(in crate::http) const READ_CONTENT_ACCESS: AccessCells = "uuuuff+ff+hff";
+pub(in crate::http) const READ_CONTENT_ACCESS: AccessCells = "uuuuff+ff+hfff";
 /// Changes an asset: its owner only.
-pub(in crate::http) const EDIT_ASSET_ACCESS: AccessCells = "uuuu+ffff+hff";
+pub(in crate::http) const EDIT_ASSET_ACCESS: AccessCells = "uuuu+ffff+hfff";
 /// Creates links, and lists them.
-pub(in crate::http) const LINK_ACCESS: AccessCells = "uuuufff+f++ff";
+pub(in crate::http) const LINK_ACCESS: AccessCells = "uuuufff+f++fff";
 /// Creates and revokes links of an asset.
-pub(in crate::http) const LINK_ASSET_ACCESS: AccessCells = "uuuufff+f+hff";
+pub(in crate::http) const LINK_ASSET_ACCESS: AccessCells = "uuuufff+f+hfff";
 /// Has an asset reprocessed, and reports processing results for it.
-pub(in crate::http) const PROCESS_ASSET_ACCESS: AccessCells = "uuuuffff++hff";
+pub(in crate::http) const PROCESS_ASSET_ACCESS: AccessCells = "uuuuffff++hfff";
 /// Has the tenant's assets reprocessed, which includes listing them.
-pub(in crate::http) const PROCESS_TENANT_ACCESS: AccessCells = "uuuufffff++ff";
+pub(in crate::http) const PROCESS_TENANT_ACCESS: AccessCells = "uuuufffff++fff";
 /// Administrators, each for their own tenant.
-pub(in crate::http) const ADMIN_ACCESS: AccessCells = "uuuufffff++ff";
+pub(in crate::http) const ADMIN_ACCESS: AccessCells = "uuuufffff++fff";
 /// Administrators, for a resource of their tenant.
-pub(in crate::http) const ADMIN_RESOURCE_ACCESS: AccessCells = "uuuufffff+hff";
+pub(in crate::http) const ADMIN_RESOURCE_ACCESS: AccessCells = "uuuufffff+hfff";
 /// Administrators of the tenant `default`, the operators of the instance.
-pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+fff";
+pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+ffff";
 /// A grant in the path; no other credential counts there.
-pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++";
+pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu+++";
+/// A grant for one file in the path; no other credential counts there.
+pub(in crate::http) const ONE_FILE_GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++f";
+/// Makes and lists grants for many files: keys that may upload.
+pub(in crate::http) const CREATE_GRANT_ACCESS: AccessCells = "uuuu++fff++fff";
+/// Sees and revokes a grant for many files: the key that made it, and administrators.
+pub(in crate::http) const OWN_GRANT_ACCESS: AccessCells = "uuuu+ffff+hfff";
 /// A grant in the path of a page, where every other credential is an unknown address.
-pub(in crate::http) const GRANT_PAGE_ACCESS: AccessCells = "hhhhhhhhhhh++";
+pub(in crate::http) const GRANT_PAGE_ACCESS: AccessCells = "hhhhhhhhhhh+++";
 /// A grant in the path, for its own upload only.
-pub(in crate::http) const GRANT_UPLOAD_ACCESS: AccessCells = "uuuuuuuuuuu+h";
+pub(in crate::http) const GRANT_UPLOAD_ACCESS: AccessCells = "uuuuuuuuuuu+hh";
 
 /// The letters as the contract publishes them: a status, or `allowed`.
 pub(super) fn access_json(cells: AccessCells) -> Value {
@@ -104,6 +111,9 @@ mod tests {
             ADMIN_RESOURCE_ACCESS,
             OPERATOR_ACCESS,
             GRANT_ACCESS,
+            ONE_FILE_GRANT_ACCESS,
+            CREATE_GRANT_ACCESS,
+            OWN_GRANT_ACCESS,
             GRANT_UPLOAD_ACCESS,
         ];
         for cells in all {

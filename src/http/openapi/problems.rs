@@ -90,6 +90,7 @@ fn engine_errors() -> Vec<Error> {
         Error::LengthMismatch("the length was said to be another one"),
         Error::OverQuota { limit: "bytes" },
         Error::OverQuota { limit: "open_uploads" },
+        Error::GrantUsedUp { limit: "files" },
         Error::RateLimited { after: soon },
         Error::Suspended,
         Error::Maintenance { message: None },

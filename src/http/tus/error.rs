@@ -49,7 +49,9 @@ impl From<Error> for TusError {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended | Error::GrantUsedUp { .. } => {
+                StatusCode::FORBIDDEN
+            }
             // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
             // Gone is 404, not 410: only 404 makes tus-java-client create a new upload.

@@ -1,5 +1,5 @@
-//! The upload page of a grant, for its holder without an account: the file that it takes, and a form that works without
-//! scripts.
+//! The upload page of a grant, for its holder without an account: the file or files that it takes, and a form that works
+//! without scripts.
 //!
 //! The grant is in the page's address and in that of its form, nowhere else: the page sends no `Referer`, is kept by no
 //! cache, and logs name its route alone. Programs get the answer of an unknown address.
@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::{EmbeddedWebFiles, content_security_policy, with_versions};
 use crate::domain::access::Actor;
 use crate::domain::asset::{Asset, AssetState};
+use crate::domain::drop_box::{DropBox, SenderField};
 use crate::domain::name::TypePattern;
 use crate::domain::upload::Upload;
 use crate::engine::Error;
@@ -43,12 +44,13 @@ pub(super) async fn get_grant_page(
     if !accepts_html(&headers) {
         return Err(problem::route_not_found().await);
     }
-    let offer = match load_offer(&site, &grant).await? {
-        GrantState::Open(offer) => offer,
+    let Some(template) = EmbeddedWebFiles::get("grant.html") else { return Err(problem::route_not_found().await) };
+    let template = String::from_utf8_lossy(&template.data);
+    let html = match load_offer(&site, &grant).await? {
+        GrantState::Open(offer) => with_versions(&offer.fill(&template, &grant)),
+        GrantState::DropBox(offer) => with_versions(&offer.fill(&template, &grant)),
         GrantState::Received(asset) => return Ok(received_page(&site, &asset)),
     };
-    let Some(template) = EmbeddedWebFiles::get("grant.html") else { return Err(problem::route_not_found().await) };
-    let html = with_versions(&offer.fill(&String::from_utf8_lossy(&template.data), &grant));
     let mut response = Body::from(html).into_response();
     let policy = content_security_policy(&site, "'self'");
     set_page_headers(response.headers_mut(), "text/html; charset=utf-8", &policy, "no-store");
@@ -63,8 +65,17 @@ struct GrantOffer {
     max_size: u64,
 }
 
+/// The files that a grant for many allows its holders to send.
+struct DropBoxOffer {
+    drop_box: DropBox,
+    /// Largest size of a file in bytes.
+    max_size: u64,
+}
+
 /// State of a grant.
 enum GrantState {
+    /// More files may come.
+    DropBox(Box<DropBoxOffer>),
     /// The file is still to come.
     Open(Box<GrantOffer>),
     /// The file is here.
@@ -73,11 +84,18 @@ enum GrantState {
 
 async fn load_offer(site: &AppState, grant: &str) -> Result<GrantState, ProblemDetails> {
     let actor = match context::admit_grant(&site.engine, grant).await {
-        Err(Error::Unauthenticated) if site.engine.tenants().is_expired_grant(grant) => return Err(expired()),
+        Err(Error::Unauthenticated) if site.engine.tenants().is_ended_grant(grant) => return Err(expired()),
         Err(Error::Unauthenticated) => return Err(Error::NotFound.into()),
         admitted => admitted?,
     };
-    let Actor::Uploader { upload: id } = actor else { return Err(Error::NotFound.into()) };
+    let limits = site.engine.uploads().load_limits_for(&actor).await?;
+    let Actor::Uploader { upload: id } = actor else {
+        let drop_box = site.engine.tenants().describe_drop_box(&actor).await?;
+        if drop_box.remaining_files() == Some(0) {
+            return Err(used_up());
+        }
+        return Ok(GrantState::DropBox(Box::new(DropBoxOffer { drop_box, max_size: limits.max_size })));
+    };
     let upload = site.engine.uploads().peek_upload(&actor, id).await?;
     let asset = site.engine.assets().asset(&actor, upload.asset).await?;
     match &asset.state {
@@ -85,12 +103,16 @@ async fn load_offer(site: &AppState, grant: &str) -> Result<GrantState, ProblemD
         AssetState::Abandoned | AssetState::Deleted { .. } => return Err(expired()),
         _ => return Ok(GrantState::Received(Box::new(asset))),
     }
-    let limits = site.engine.uploads().load_limits_for(&actor).await?;
     Ok(GrantState::Open(Box::new(GrantOffer { upload: (*upload).clone(), asset, max_size: limits.max_size })))
 }
 
 fn expired() -> ProblemDetails {
     let detail = "The time for sending a file to this address is over. Ask whoever sent it for a new one.";
+    ProblemDetails::new(StatusCode::GONE, "gone", detail)
+}
+
+fn used_up() -> ProblemDetails {
+    let detail = "All files that may be sent to this address have arrived. Ask whoever sent it for a new one.";
     ProblemDetails::new(StatusCode::GONE, "gone", detail)
 }
 
@@ -134,9 +156,65 @@ impl GrantOffer {
             ("{{max-size}}", exact.unwrap_or(self.max_size).to_string()),
             ("{{upload}}", self.upload.id.to_string()),
             ("{{form}}", format!("/u/{grant}/form")),
+            ("{{max-files}}", "1".to_owned()),
+            ("{{many}}", "no".to_owned()),
+            ("{{title}}", "Send a file".to_owned()),
         ];
-        values.iter().fold(template.to_owned(), |page, (mark, value)| page.replace(mark, &escape_html(value)))
+        fill(template, "", &values)
     }
+}
+
+impl DropBoxOffer {
+    /// The template with this offer. Every value is escaped.
+    fn fill(&self, template: &str, grant: &str) -> String {
+        let found = &self.drop_box;
+        let most = size_text(found.remaining_bytes().map_or(self.max_size, |left| left.min(self.max_size)));
+        let what = match found.remaining_files() {
+            Some(1) => format!("Send one file, up to {most}"),
+            Some(files) => format!("Send up to {files} files of up to {most} each"),
+            None => format!("Send files of up to {most} each"),
+        };
+        let types: Vec<&str> = found.allowed.iter().map(TypePattern::as_str).collect();
+        let values = [
+            ("{{what}}", what),
+            ("{{types}}", type_sentence(&types)),
+            ("{{accept}}", types.join(",")),
+            ("{{expires}}", SortableTime(found.expires_at).to_string()),
+            ("{{until}}", found.expires_at.strftime("%-d %B %Y, %H:%M UTC").to_string()),
+            ("{{max-size}}", self.max_size.to_string()),
+            ("{{upload}}", found.id.to_string()),
+            ("{{form}}", format!("/u/{grant}/form")),
+            ("{{max-files}}", found.remaining_files().map_or(PAGE_FILES, |left| left.min(PAGE_FILES)).to_string()),
+            ("{{many}}", "yes".to_owned()),
+            ("{{title}}", "Send files".to_owned()),
+        ];
+        fill(template, &sender_inputs(&found.sender), &values)
+    }
+}
+
+/// Most files that the page takes at once from a grant without a limit.
+const PAGE_FILES: u64 = 10_000;
+
+/// Puts escaped values, and `inputs`, which are HTML, into the template.
+fn fill(template: &str, inputs: &str, values: &[(&str, String)]) -> String {
+    let page = values.iter().fold(template.to_owned(), |page, (mark, value)| page.replace(mark, &escape_html(value)));
+    page.replace("{{sender}}", inputs)
+}
+
+/// Inputs for what the page asks of the person who sends. A name and an address are required, a note is not.
+fn sender_inputs(fields: &[SenderField]) -> String {
+    let input = |field: &SenderField| match field {
+        SenderField::Name => {
+            "<label for=\"sender_name\">Your name</label><input id=\"sender_name\" name=\"sender_name\" autocomplete=\"name\" maxlength=\"200\" required>"
+        }
+        SenderField::Email => {
+            "<label for=\"sender_email\">Your e-mail address</label><input id=\"sender_email\" name=\"sender_email\" type=\"email\" autocomplete=\"email\" maxlength=\"254\" required>"
+        }
+        SenderField::Note => {
+            "<label for=\"sender_note\">A note (optional)</label><textarea id=\"sender_note\" name=\"sender_note\" rows=\"2\" maxlength=\"1000\"></textarea>"
+        }
+    };
+    fields.iter().map(input).collect()
 }
 
 /// The accepted types in words.

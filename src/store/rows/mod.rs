@@ -16,6 +16,7 @@ use crate::domain::key::ApiKey;
 
 mod asset;
 mod collection;
+mod drop_box;
 mod job;
 mod ledger;
 mod tenancy;
@@ -24,6 +25,7 @@ mod webhook;
 
 pub(super) use asset::AssetRow;
 pub(super) use collection::CollectionRow;
+pub(super) use drop_box::DropBoxRow;
 pub(super) use job::{AttemptRow, CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};

@@ -6,7 +6,7 @@ use super::ledger::LedgerRow;
 use super::{CellDecode, InvalidCell, bad, decodes, parse, parse_opt, required, size};
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::clock::micros;
-use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::store::{StoreError, UploadEntry};
@@ -37,6 +37,8 @@ pub(in crate::store) struct UploadRow {
     max_size: Option<i64>,
     quota_charge: Option<i64>,
     reserved: Option<i64>,
+    drop_box_id: Option<Uuid>,
+    drop_box_bytes: Option<i64>,
     #[sqlx(flatten)]
     ledger: LedgerRow,
 }
@@ -134,6 +136,8 @@ impl UploadRow {
             max_size: self.max_size.map(|bytes| size("max_size", bytes)).transpose()?,
             quota_charge: self.quota_charge.map(|bytes| size("quota_charge", bytes)).transpose()?,
             reserved: self.reserved.map(|bytes| size("reserved", bytes)).transpose()?,
+            drop_box: self.drop_box_id.map(GrantId),
+            drop_box_bytes: self.drop_box_bytes.map(|bytes| size("drop_box_bytes", bytes)).transpose()?,
             key: self.object_key,
             write_token: self.write_token,
             external_id: self.external_id,

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::failure::{GroupFailure, undone};
 use super::insert::RowBatch;
 use super::{BEGIN, DbPool, GROUP_EVERYTHING};
-use super::{SqlConnection, failed, tenancy, write};
+use super::{SqlConnection, drop_boxes, failed, tenancy, write};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{OsEntropy, Timestamp};
 use crate::store::{CacheGenerations, Result, StoreClock, StoreError, Tx};
@@ -189,6 +189,7 @@ async fn transaction(conn: &mut SqlConnection, txs: &[&Tx], now: Timestamp) -> s
     sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
     if txs.iter().all(|tx| tx.only_inserts()) {
         RowBatch::of(txs.iter().flat_map(|tx| tx.new_rows())).insert(conn).await?;
+        drop_boxes::charge(conn, txs.iter().flat_map(|tx| tx.drop_box_charges())).await?;
         tenancy::charge(conn, txs.iter().flat_map(|tx| tx.charges())).await?;
     } else {
         for tx in txs {

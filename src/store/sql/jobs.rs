@@ -295,8 +295,11 @@ pub(super) async fn forget_expired(pool: &DbPool, now: Timestamp, limit: u32) ->
     // Thirty days in microseconds.
     const ATTEMPTS: &str = "DELETE FROM job_attempt WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM job_attempt \
         WHERE ended_at < $1 - 2592000000000 LIMIT $2)";
+    // Kept for thirty days after their end, so that their owner can look up what was sent.
+    const DROP_BOXES: &str = "DELETE FROM drop_box WHERE id IN \
+        (SELECT id FROM drop_box WHERE expires_at < $1 - 2592000000000 LIMIT $2)";
     let mut gone = 0;
-    for statement in [LINKS, COLLECTIONS, CRCS, REPLAYS, ATTEMPTS] {
+    for statement in [DROP_BOXES, LINKS, COLLECTIONS, CRCS, REPLAYS, ATTEMPTS] {
         let query = sqlx::query(statement).bind(at(now)).bind(i64::from(limit));
         gone += query.execute(pool).await.map_err(failed)?.rows_affected();
     }

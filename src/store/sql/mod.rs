@@ -15,11 +15,13 @@ use super::{
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
 use crate::store::rows::{
-    AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, EntryRow, FeedRow, JobRow, LinkRow, UploadEntryRow, at,
+    AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, DropBoxRow, EntryRow, FeedRow, JobRow, LinkRow,
+    UploadEntryRow, at,
 };
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 
 mod attempts;
+mod drop_boxes;
 mod failure;
 mod feed;
 mod group_commit;

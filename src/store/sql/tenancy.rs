@@ -9,11 +9,12 @@ use super::failure::{GroupFailure, undone};
 use super::insert::InsertTuple;
 use super::write::one_row;
 use super::{Db, LOCK_QUOTA};
-use super::{SqlConnection, SqlStore, decode, failed};
+use super::{SqlConnection, SqlStore, decode, drop_boxes, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::{Timestamp, micros};
-use crate::domain::ids::TenantId;
+use crate::domain::drop_box::DropBox;
+use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
@@ -101,6 +102,8 @@ pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std
         TenancyWrite::UpdateTenant(tenant) => update_tenant(conn, tenant).await,
         TenancyWrite::SetQuota(tenant, quota) => set_quota(conn, *tenant, quota).await,
         TenancyWrite::PutPolicy(policy) => put_policy(conn, policy).await,
+        TenancyWrite::InsertDropBox(new) => drop_boxes::insert(conn, new).await,
+        TenancyWrite::RevokeDropBox(tenant, id, now) => drop_boxes::revoke(conn, *tenant, *id, *now).await,
         TenancyWrite::DropPolicy(tenant, name) => {
             let query = sqlx::query("DELETE FROM policy WHERE tenant_id = $1 AND name = $2").bind(tenant.0).bind(name);
             one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
@@ -203,6 +206,22 @@ impl TenancyStore for SqlStore {
         );
         let query = query.bind(tenant.0).bind(after).bind(i64::from(limit));
         Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(grant = %id))]
+    async fn find_drop_box(&self, id: GrantId) -> Result<Option<DropBox>> {
+        drop_boxes::find(&self.read, id).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn list_drop_boxes(
+        &self,
+        tenant: TenantId,
+        maker: Option<KeyId>,
+        before: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<DropBox>> {
+        drop_boxes::page(&self.read, tenant, maker, before, limit).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

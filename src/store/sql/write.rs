@@ -4,7 +4,7 @@ use sqlx::types::Json;
 
 use super::failure::{GroupFailure, undone};
 use super::insert::RowBatch;
-use super::{SqlConnection, insert, jobs, keys, links, tenancy, uploads, webhooks};
+use super::{SqlConnection, drop_boxes, insert, jobs, keys, links, tenancy, uploads, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, LeftoverBytes};
 use crate::domain::clock::Timestamp;
@@ -27,9 +27,10 @@ pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx, now: Timestamp) -> 
             }
             Write::Change(change) => apply_change(conn, change, now).await?,
             // Charges are added after all other writes.
-            Write::Charge(_) => {}
+            Write::Charge(_) | Write::ChargeDropBox(_) => {}
         }
     }
+    drop_boxes::charge(conn, tx.drop_box_charges()).await?;
     tenancy::charge(conn, tx.charges()).await
 }
 
@@ -127,7 +128,7 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
          next_check_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
          protocol = $18, echoed_metadata = $19, quota_charge = $20, reserved = $21, \
-         last_activity_at = CASE WHEN last_activity_at < $22 THEN $22 ELSE last_activity_at END WHERE id = $1 AND revision = $2",
+         last_activity_at = CASE WHEN last_activity_at < $22 THEN $22 ELSE last_activity_at END, drop_box_bytes = $23 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -150,7 +151,8 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
     .bind(ledger.said.metadata)
     .bind(upload.quota_charge.map(u64::cast_signed))
     .bind(upload.reserved.map(u64::cast_signed))
-    .bind(at(upload.last_activity_at));
+    .bind(at(upload.last_activity_at))
+    .bind(upload.drop_box_bytes.map(u64::cast_signed));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

@@ -50,9 +50,13 @@ impl<'a> Cast<'a> {
             ("process", Some(service.key("process").await)),
             ("admin", Some(service.admin.clone())),
             ("admin of another tenant", Some(service.foreign_key("other").await)),
+            ("grant for many files", Some(drop_box(service, &service.admin).await.1)),
         ];
+        let grants = drop_box(service, &owner).await.0;
         let (signed, relayed) = (things(service, &owner, false).await, things(service, &owner, true).await);
-        Self { service, owner, keys, signed, relayed, known: known(service).await }
+        let mut known = known(service).await;
+        known.push(("grants", grants));
+        Self { service, owner, keys, signed, relayed, known }
     }
 
     fn is_relayed(operation: &Operation<'_>) -> bool {
@@ -120,6 +124,20 @@ impl<'a> Cast<'a> {
     fn find(&self, name: &str) -> Option<String> {
         self.known.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     }
+}
+
+/// Id and token of a grant for many files.
+async fn drop_box(service: &Service, key: &str) -> (String, String) {
+    let names = transcript!(
+        service,
+        r#"
+        @ $key
+        > POST /v1/grants {"expires_in": "1h"}
+        < 201 {"id": "$id", "grant": "$grant"}
+    "#,
+        key = key
+    );
+    (names["id"].clone(), names["grant"].clone())
 }
 
 /// A revoked key and an expired one.

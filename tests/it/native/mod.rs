@@ -5,6 +5,7 @@ mod assets;
 mod collections;
 mod content;
 mod downloads;
+mod drop_boxes;
 mod errors;
 mod grants;
 mod links;

@@ -56,6 +56,8 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         max_size: None,
         quota_charge: None,
         reserved: None,
+        drop_box: None,
+        drop_box_bytes: None,
         key: format!("o/{}", asset.id),
         write_token: "token".to_owned(),
         external_id: None,

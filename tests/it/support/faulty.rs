@@ -18,6 +18,7 @@ use gantry::domain::audit::AuditEntry;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
 use gantry::domain::collection::Collection;
+use gantry::domain::drop_box::DropBox;
 use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::findings::StoredDamage;
 use gantry::domain::grant::Link;
@@ -461,6 +462,8 @@ pass_on_tenancy! {
     async fn sum_usage(&self, tenant: TenantId) -> QuotaUsage;
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
+    async fn find_drop_box(&self, id: GrantId) -> Option<DropBox>;
+    async fn list_drop_boxes(&self, tenant: TenantId, maker: Option<KeyId>, before: Option<GrantId>, limit: u32) -> Vec<DropBox>;
     async fn list_policy_origins(&self) -> Vec<String>;
     async fn list_maintenance_modes(&self) -> Vec<MaintenanceMode>;
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;

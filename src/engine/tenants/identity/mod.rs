@@ -1,4 +1,4 @@
-//! From a credential to an actor: API keys, tokens of trusted issuers, upload grants.
+//! From a credential to an actor: API keys, tokens of trusted issuers, grants for one file and for many.
 //!
 //! Short-lived caches keep the credentials of busy and of misbehaving clients from reaching the database at every
 //! request. A revoked credential stops working within five seconds on every node.
@@ -44,17 +44,21 @@ impl TenantEngine {
         Ok(actor)
     }
 
-    /// True for an upload grant of this service whose time is over: its holder can be told so.
+    /// True for a grant of this service that has ended: its holder can be told so.
     #[must_use]
-    pub fn is_expired_grant(&self, token: &str) -> bool {
-        self.tokens.open_upload_grant(token).is_some_and(|(_, until)| until <= self.store.now())
+    pub fn is_ended_grant(&self, token: &str) -> bool {
+        let is_over = |(_, until)| until <= self.store.now();
+        self.tokens.open_upload_grant(token).is_some_and(is_over) || self.tokens.open_drop_box(token).is_some()
     }
 
     async fn identify(&self, token: &str) -> Result<Actor> {
         let now = self.store.now();
         let (actor, kind) = if token.starts_with("gu_") {
-            let grant = self.tokens.open_upload_grant(token);
-            (grant.filter(|(_, until)| now < *until).map(|(upload, _)| Actor::Uploader { upload }), "grant")
+            let actor = match self.tokens.open_upload_grant(token) {
+                Some((upload, until)) => (now < until).then_some(Actor::Uploader { upload }),
+                None => self.identify_sender(token).await?,
+            };
+            (actor, "grant")
         } else if token.starts_with("gk_") {
             return self.key_holder(token, now).await;
         } else {

@@ -23,20 +23,29 @@ export class UploadGone extends Error {}
 /** The service has the file from before, and the page's backend has opened another upload for it: nothing is to be sent. */
 export class Arrived extends Error {}
 
-/** The upload that a grant is for. Undefined: this form of grant is not known here.
- * @param {string} grant */
-export function uploadOfGrant(grant) {
+/** The bytes of a grant of version 1; empty: this form of grant is not known here. @param {string} grant */
+function bytesOfGrant(grant) {
   const [payload] = grant.slice(3).split(".");
   try {
     const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
-    // Version 1: the version, four bytes of the key, the upload, the end.
-    if (bytes[0] !== 1 || bytes.length !== 29) return undefined;
-    const hex = [...bytes.subarray(5, 21)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    return bytes[0] === 1 ? bytes : new Uint8Array();
   } catch {
-    return undefined;
+    return new Uint8Array();
   }
 }
+
+/** The upload that a grant is for. Undefined: this form of grant is not known here.
+ * @param {string} grant */
+export function uploadOfGrant(grant) {
+  const bytes = bytesOfGrant(grant);
+  // The version, four bytes of the key, the upload, the end.
+  if (bytes.length !== 29) return undefined;
+  const hex = [...bytes.subarray(5, 21)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** True for a grant that opens any number of uploads, as a key does: it has no end of its own. @param {string} grant */
+export const isForMany = (grant) => bytesOfGrant(grant).length === 21;
 
 /** @param {Job} job @returns {Promise<Opened>} */
 export async function openUpload(job) {
@@ -53,7 +62,7 @@ export async function openUpload(job) {
     return { upload: checked(job, await truth(job, opened.upload.id)) };
   }
   const token = await api.tokenOf(entry);
-  if (isGrant(token) && !grant) {
+  if (isGrant(token) && !isForMany(token) && !grant) {
     const id = uploadOfGrant(token) ?? await createByTus(job);
     if (id !== entry.uploadId && entry.arrived) throw new Arrived();
     if (id !== entry.uploadId) entry.forgetUpload();

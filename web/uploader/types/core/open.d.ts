@@ -17,6 +17,7 @@ export class UploadGone extends Error {
 /** The service has the file from before, and the page's backend has opened another upload for it: nothing is to be sent. */
 export class Arrived extends Error {
 }
+export function isForMany(grant: string): boolean;
 export type OpenedUpload = import("./types.js").OpenedUpload;
 export type UploadTruth = import("./types.js").UploadTruth;
 export type Job = import("./job.js").Job;
