@@ -95,7 +95,7 @@ pub use webhooks::{
 };
 
 /// Types of the ports in the signatures of verbs.
-pub use crate::blob::cdn::{BadCdn, CdnSigner};
+pub use crate::blob::cdn::{BadCdn, CdnSigner, EdgeTokenForm, EdgeTokenScope};
 pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoreCapabilities, StoredPart};
 pub use crate::store::{AuditQuery, FailureGroup, FailureSource, UploadEntry, UploadPage};
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{DeliveryEngine, DeliverySource, OpenedDownload};
-use crate::blob::cdn::CdnSigner;
+use crate::blob::cdn::{CdnSigner, CdnValidity};
 use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
 use crate::domain::reason::FailureCause;
@@ -188,8 +188,9 @@ impl DeliveryEngine {
     pub fn at_the_edge(&self, download: &OpenedDownload) -> Option<SignedUrl> {
         let cdn = self.settings.deliveries.cdn.as_ref()?;
         let DeliverySource::Object(key) = &download.source else { return None };
-        let until = after(self.store.now(), self.settings.redirect_ttl);
-        cdn.sign(key, &presentation(download), until, download.network.as_ref())
+        let from = self.store.now();
+        let validity = CdnValidity { from, until: after(from, self.settings.redirect_ttl) };
+        cdn.sign(key, &presentation(download), validity, download.network.as_ref())
     }
 
     /// The local file that is exactly the content of the download; `None` if there is no such file.
