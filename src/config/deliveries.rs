@@ -5,7 +5,7 @@
 use super::check::ConfigParser;
 use crate::engine::{
     CdnSigner, DeliveryMode, DeliverySettings, EdgeTokenForm, EdgeTokenScope, MIN_SECRET_BYTES, ProxyCacheMode,
-    PurgeHook, TrustedProxy,
+    ProxySecret, PurgeHook, TrustedProxy,
 };
 
 /// Parses the default delivery mode.
@@ -43,7 +43,7 @@ fn proxy(c: &mut ConfigParser) -> Option<TrustedProxy> {
         _ => None,
     });
     let cache = if c.flag("downloads.proxy_cache") { ProxyCacheMode::Slices } else { ProxyCacheMode::Off };
-    let secret = checked_secret(c, "trusted_proxy_secret")?;
+    let secret = ProxySecret::new(&checked_secret(c, "trusted_proxy_secret")?);
     Some(TrustedProxy { secret, limit_rate, buffering, cache })
 }
 
