@@ -34,6 +34,13 @@ pub fn parse_filter(directives: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new([DEFAULT_DIRECTIVES, directives].join(","))
 }
 
+/// Directives of the setting `log.level`, to which those of `RUST_LOG` are added.
+#[must_use]
+pub fn with_environment(level: &str) -> String {
+    let more = std::env::var("RUST_LOG").unwrap_or_default();
+    [level, more.as_str()].into_iter().filter(|some| !some.is_empty()).collect::<Vec<_>>().join(",")
+}
+
 /// Remembers the filter that the process logs by, and the way to replace it.
 pub fn install(directives: String, replace: impl Fn(EnvFilter) + Send + 'static) {
     *state() = Some(LogState { filter: directives, replace: Some(Box::new(replace)) });

@@ -75,8 +75,11 @@ start_postgres() {
   [ -x "$bin/initdb" ] || { echo "PostgreSQL's server is not installed (Debian package postgresql)" >&2; exit 1; }
   mkdir -p "$dir/postgres"
   [ "$(id -u)" != 0 ] || chown postgres "$dir/postgres"
-  [ -s "$dir/postgres/data/PG_VERSION" ] ||
+  if [ ! -s "$dir/postgres/data/PG_VERSION" ]; then
     "${as_postgres[@]}" "$bin/initdb" -D "$dir/postgres/data" -A trust -U gantry -E UTF8 --locale=C >"$dir/postgres.log"
+    # Tests of passwords make their users members of this role.
+    sed -i '1i host all +password_required 127.0.0.1/32 scram-sha-256' "$dir/postgres/data/pg_hba.conf"
+  fi
   # Processes are killed here, machines are not: fsync would only cost time.
   run postgres "${as_postgres[@]}" env -C "$dir/postgres" "$bin/postgres" -D "$dir/postgres/data" -p "$port" \
     -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$dir/postgres" -c fsync=off \

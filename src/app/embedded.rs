@@ -119,6 +119,7 @@ pub(super) struct EmbeddedStoreServer {
     /// True if the store has no listener.
     silent: bool,
     store: EmbeddedStore,
+    pub(super) certificate: Option<Arc<ReloadableCertificate>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -192,9 +193,11 @@ pub(super) async fn start(
     // This process is a client of its own store.
     let ourselves = [address.ip(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(IpNet::from);
     let limits = config.server.clone().with_proxies(&ourselves);
-    tasks.spawn(server::serve(super::build_listener(config, listener, &stop)?, answer, limits, stop.clone()));
+    let certificate = super::load_certificate(config, &stop)?;
+    let listener = server::Listener::new(listener, certificate.clone());
+    tasks.spawn(server::serve(listener, answer, limits, stop.clone()));
     tasks.close();
-    Ok(Some(EmbeddedStoreServer { address, silent: false, store, stop, tasks }))
+    Ok(Some(EmbeddedStoreServer { address, silent: false, store, certificate, stop, tasks }))
 }
 
 /// The store for a tool beside a stopped service: no port is bound. `listen`: the address that its name has in signatures.
@@ -203,7 +206,7 @@ fn keep_silent(store: EmbeddedStore, listen: SocketAddr) -> EmbeddedStoreServer 
     let (keeper, keeper_stop) = (store.clone(), stop.clone());
     tasks.spawn(async move { keeper.maintain(keeper_stop).await });
     tasks.close();
-    EmbeddedStoreServer { address: listen, silent: true, store, stop, tasks }
+    EmbeddedStoreServer { address: listen, silent: true, store, certificate: None, stop, tasks }
 }
 
 /// A store that answers requests of this process only.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::config::ServiceConfig;
+use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::domain::node::NodeRole;
 use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
@@ -32,6 +32,7 @@ mod heartbeat;
 mod local_reader;
 mod object_store;
 mod pipeline;
+mod reload;
 mod resources;
 mod restore;
 mod secrets;
@@ -42,10 +43,13 @@ pub use follow::{FollowPace, FollowStep, follow_instance};
 pub use resources::{DatabaseHandle, ProcessRole};
 pub use restore::{RestoreReport, check_backup, restore_backup};
 
+use reload::{ReloadTargets, SettingsReload};
 use resources::Resources;
 
-/// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`.
-pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Result<()> {
+/// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`. `overrides`: the
+/// sources of the settings, which SIGHUP reads again.
+pub async fn serve(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    let reload = SettingsReload::listen(config, overrides)?;
     let api = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let public_url = config.public_url.clone().unwrap_or(config.origin(api.local_addr()?));
     let foundations = Resources::open(config, ProcessRole::Serve, &public_url).await?;
@@ -68,10 +72,12 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     heartbeat::spawn_heartbeat(&foundations, NodeRole::Serve, end.clone());
     metrics::process().watch_disk(config.data_dir.clone());
+    let certificate = load_certificate(config, &end)?;
+    reload.spawn(ReloadTargets::new(&foundations, certificate.clone()), end.clone());
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
     server::serve(
-        build_listener(config, api, &end)?.with_interim_policy(config.early),
+        server::Listener::new(api, certificate).with_interim_policy(config.early),
         answer,
         config.server.clone(),
         end,
@@ -84,17 +90,16 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
     Ok(())
 }
 
-/// A listener with the certificate from the settings.
-fn build_listener(
+/// The certificate from the settings, which is reloaded when its files change.
+fn load_certificate(
     config: &ServiceConfig,
-    listener: TcpListener,
     stop: &CancellationToken,
-) -> anyhow::Result<server::Listener> {
-    let Some(files) = &config.tls else { return Ok(listener.into()) };
+) -> anyhow::Result<Option<Arc<ReloadableCertificate>>> {
+    let Some(files) = &config.tls else { return Ok(None) };
     let tls = Arc::new(ReloadableCertificate::load(files.clone()).context("the certificate cannot be used")?);
     let (renewed, stop) = (Arc::clone(&tls), stop.clone());
     tokio::spawn(async move { renewed.reload_when_changed(stop).await });
-    Ok(server::Listener::new(listener, Some(tls)))
+    Ok(Some(tls))
 }
 
 /// Interrupts appends on shutdown as soon as their bytes are durable: clients continue on another node.
@@ -104,11 +109,13 @@ async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
 }
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
-pub async fn work(config: &ServiceConfig, end: CancellationToken) -> anyhow::Result<()> {
+pub async fn work(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    let reload = SettingsReload::listen(config, overrides)?;
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     heartbeat::spawn_heartbeat(&foundations, NodeRole::Work, end.clone());
+    reload.spawn(ReloadTargets::new(&foundations, None), end.clone());
     tracing::info!("working");
     end.cancelled().await;
     background.finish(config.server.shutdown_grace).await;

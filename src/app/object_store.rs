@@ -15,6 +15,7 @@ use crate::config::{ServiceConfig, StoreConfig};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids;
 use crate::domain::reason::chain;
+use crate::http::tls::ReloadableCertificate;
 
 /// Interval of probes: servers are upgraded.
 const PROBE_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -26,6 +27,7 @@ pub(super) struct ObjectStoreHandle {
     pub(super) blobs: Arc<dyn BlobStore>,
     /// Origin to which clients send bytes.
     pub(super) origin: String,
+    s3: Arc<S3Blobs>,
     embedded_server: Option<EmbeddedStoreServer>,
 }
 
@@ -69,8 +71,18 @@ impl ObjectStoreHandle {
             StoreConfig::S3 { .. } => load_capabilities(&blobs, rows, public_url, &unusable).await?,
         };
         let inside = running.as_ref().map(EmbeddedStoreServer::local_reader);
-        let blobs = blobs.with_capabilities(capabilities).with_near(inside);
-        Ok(Self { origin: blobs.public_origin(), blobs: Arc::new(blobs), embedded_server: running })
+        let s3 = Arc::new(blobs.with_capabilities(capabilities).with_near(inside));
+        Ok(Self { origin: s3.public_origin(), blobs: Arc::clone(&s3) as _, s3, embedded_server: running })
+    }
+
+    /// The adapter whose credentials can be read again.
+    pub(super) fn adapter(&self) -> Arc<S3Blobs> {
+        Arc::clone(&self.s3)
+    }
+
+    /// The certificate of the embedded store, if this process serves it with TLS.
+    pub(super) fn certificate(&self) -> Option<Arc<ReloadableCertificate>> {
+        self.embedded_server.as_ref().and_then(|server| server.certificate.clone())
     }
 
     pub(super) async fn close(self) {

@@ -33,6 +33,8 @@ pub struct DatabaseHandle {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// The servers of PostgreSQL, whose password can be replaced.
+    pub(super) servers: Option<postgres::DatabaseServers>,
 }
 
 impl DatabaseHandle {
@@ -66,20 +68,23 @@ impl DatabaseHandle {
             return Err(orphaned_files_error(config, &format!("{} is missing or empty", file.display())));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut servers = None;
         let store = match &config.database {
             DatabaseConfig::Sqlite(file) => {
                 Box::pin(sqlite::open_with_reserve(file, Arc::clone(&clock), config.disk_reserve)).await
             }
             DatabaseConfig::Postgres(url) => {
                 let options = postgres::PostgresOptions { connections: config.database_connections, clock: None };
-                Box::pin(postgres::open(url, options)).await
+                let parsed = postgres::DatabaseServers::parse(url).context("the database cannot be opened")?;
+                let servers = servers.insert(parsed);
+                Box::pin(postgres::open_servers(servers, options)).await
             }
         };
         let store = store.context("the database cannot be opened")?;
         if stored && store.read_setting(INSTANCE_SETTING).await?.is_none() {
             return Err(orphaned_files_error(config, "The database is new"));
         }
-        Ok(Self { store, clock, entropy: Arc::new(OsEntropy) })
+        Ok(Self { store, clock, entropy: Arc::new(OsEntropy), servers })
     }
 
     /// The registry of tenants and keys.
@@ -119,6 +124,15 @@ fn orphaned_files_error(config: &ServiceConfig, what: &str) -> anyhow::Error {
     )
 }
 
+/// Signer with the keys of the settings, or with the key of the data directory.
+pub(super) fn token_signer(config: &ServiceConfig, entropy: &dyn Entropy) -> anyhow::Result<TokenSigner> {
+    let keys = match &config.signing_keys[..] {
+        [] => vec![secrets::ensure_signing_key(&config.data_dir, entropy)?],
+        keys => keys.to_vec(),
+    };
+    TokenSigner::new(&keys).context("the signing key is too short")
+}
+
 /// Trusted issuers of tokens. Their keys are fetched when the first token arrives.
 fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
     if config.issuers.is_empty() {
@@ -146,7 +160,7 @@ pub(super) struct Resources {
     pub(super) database: DatabaseHandle,
     pub(super) engine: Engine,
     pub(super) store_origin: String,
-    object_store: ObjectStoreHandle,
+    pub(super) object_store: ObjectStoreHandle,
 }
 
 impl Resources {
@@ -164,17 +178,12 @@ impl Resources {
         public_url: &str,
     ) -> anyhow::Result<Self> {
         let bytes = ObjectStoreHandle::open(config, role, &rows, public_url).await?;
-        let secrets = if config.signing_keys.is_empty() {
-            vec![secrets::ensure_signing_key(&config.data_dir, &*rows.entropy)?]
-        } else {
-            config.signing_keys.clone()
-        };
         let fresh = random_hex(&*rows.entropy, 16);
         let engine = Engine::new(EngineDeps {
             store: Arc::clone(&rows.store),
             blobs: Arc::clone(&bytes.blobs),
             entropy: Arc::clone(&rows.entropy),
-            tokens: TokenSigner::new(&secrets).context("the signing key is too short")?,
+            tokens: token_signer(config, &*rows.entropy)?,
             issuers: issuers(config)?,
             settings: config.engine.clone(),
             disk: data_dir_probe(config),

@@ -30,9 +30,7 @@ where
 /// Starts logging as the settings say; `RUST_LOG` adds to them. Counts panics from now on.
 pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
     metrics::process().count_panics();
-    let more = std::env::var("RUST_LOG").unwrap_or_default();
-    let directives = [config.log_level.as_str(), more.as_str()].into_iter().filter(|some| !some.is_empty());
-    let directives = directives.collect::<Vec<_>>().join(",");
+    let directives = log_level::with_environment(&config.log_level);
     let filter = log_level::parse_filter(&directives).context("log.level cannot be read")?;
     let (filter, handle) = reload::Layer::new(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

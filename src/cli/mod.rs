@@ -176,8 +176,8 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
     let config = ServiceConfig::load(flags)?;
     logs::start(&config)?;
     match command {
-        GantryCommand::Serve => app::serve(&config, shutdown_token()).await,
-        GantryCommand::Work => app::work(&config, shutdown_token()).await,
+        GantryCommand::Serve => app::serve(&config, flags, shutdown_token()).await,
+        GantryCommand::Work => app::work(&config, flags, shutdown_token()).await,
         GantryCommand::Migrate => operate::migrate(&config).await,
         GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
         GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
 
 use super::layers::MergedSettings;
 use super::units::parse_size;
@@ -115,6 +116,8 @@ fn otlp_endpoint(c: &mut ConfigParser) -> Option<String> {
 /// Parses the merged settings.
 pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSettings> {
     let shown = redacted::redact(&merged.texts);
+    let fingerprint = |(name, text): (&String, &String)| (name.clone(), Sha256::digest(text.as_bytes()).into());
+    let fingerprints = merged.texts.iter().map(fingerprint).collect();
     let mut c = ConfigParser { texts: merged.texts, errors: merged.errors };
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
@@ -122,6 +125,7 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
     let forwarding = forwarding(&mut c);
     let config = ServiceConfig {
         shown,
+        fingerprints,
         public_url: c.public_origin("public_url", "listen", listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),

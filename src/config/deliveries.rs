@@ -4,7 +4,8 @@
 
 use super::check::ConfigParser;
 use crate::engine::{
-    CdnSigner, DeliveryMode, DeliverySettings, MIN_SECRET_BYTES, ProxyCacheMode, PurgeHook, TrustedProxy,
+    CdnSigner, DeliveryMode, DeliverySettings, EdgeTokenForm, EdgeTokenScope, MIN_SECRET_BYTES, ProxyCacheMode,
+    ProxySecret, PurgeHook, TrustedProxy,
 };
 
 /// Parses the default delivery mode.
@@ -28,7 +29,7 @@ pub(super) fn deliveries(c: &mut ConfigParser, usual: DeliveryMode) -> DeliveryS
         );
     }
     if offered(|mode| mode == DeliveryMode::Cdn) && cdn.is_none() {
-        c.add_error("cdn.form", "required for cdn: cloudfront or hmac");
+        c.add_error("cdn.form", format!("required for cdn: {CDN_FORMS}"));
     }
     DeliverySettings { also, proxy, proxy_ttl: c.url_lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
 }
@@ -42,7 +43,7 @@ fn proxy(c: &mut ConfigParser) -> Option<TrustedProxy> {
         _ => None,
     });
     let cache = if c.flag("downloads.proxy_cache") { ProxyCacheMode::Slices } else { ProxyCacheMode::Off };
-    let secret = checked_secret(c, "trusted_proxy_secret")?;
+    let secret = ProxySecret::new(&checked_secret(c, "trusted_proxy_secret")?);
     Some(TrustedProxy { secret, limit_rate, buffering, cache })
 }
 
@@ -54,17 +55,46 @@ fn checked_secret(c: &mut ConfigParser, name: &str) -> Option<String> {
     Some(secret)
 }
 
+/// Forms of signatures that networks check.
+const CDN_FORMS: &str = "cloudfront, hmac, cloudflare, fastly, bunny or akamai";
+
 fn cdn(c: &mut ConfigParser) -> Option<CdnSigner> {
     let url = c.text("cdn.url");
+    let scope = c.parse_value("cdn.scope", "url or directory", EdgeTokenScope::Url, |text| match text {
+        "url" => Some(EdgeTokenScope::Url),
+        "directory" => Some(EdgeTokenScope::Directory),
+        _ => None,
+    });
     let made = match c.optional_text("cdn.form")?.as_str() {
         "cloudfront" => CdnSigner::cloudfront(&url, &c.optional_text("cdn.key_pair_id")?, &c.text("cdn.private_key")),
-        "hmac" => CdnSigner::hmac(&url, &checked_secret(c, "cdn.secret")?),
-        other => {
-            c.add_error("cdn.form", format!("\"{other}\" is neither cloudfront nor hmac"));
-            return None;
-        }
+        "hmac" => CdnSigner::hmac(&url, &cdn_secret(c)?),
+        form => match token_form(form, scope) {
+            Some(form) => CdnSigner::token(&url, form, &cdn_secret(c)?),
+            None => {
+                c.add_error("cdn.form", format!("\"{form}\" is not one of {CDN_FORMS}"));
+                return None;
+            }
+        },
     };
     made.map_err(|problem| c.add_error("cdn", problem)).ok()
+}
+
+fn cdn_secret(c: &mut ConfigParser) -> Option<String> {
+    let secret = checked_secret(c, "cdn.secret");
+    if secret.is_none() {
+        c.add_error("cdn.secret", "required: the network checks signatures with it");
+    }
+    secret
+}
+
+fn token_form(name: &str, scope: EdgeTokenScope) -> Option<EdgeTokenForm> {
+    Some(match name {
+        "cloudflare" => EdgeTokenForm::Cloudflare,
+        "fastly" => EdgeTokenForm::Fastly,
+        "bunny" => EdgeTokenForm::Bunny(scope),
+        "akamai" => EdgeTokenForm::Akamai(scope),
+        _ => return None,
+    })
 }
 
 /// Parses the purge hook. The error does not contain its text, which may hold a password.
@@ -109,6 +139,15 @@ mod tests {
         let secret = ("CDN__SECRET", "0123456789abcdef0123456789abcdef");
         let hmac = [("DELIVERY", "cdn"), ("CDN__FORM", "hmac"), ("CDN__URL", "https://cdn.example"), secret];
         assert!(load(&hmac).unwrap().engine.deliveries.cdn.is_some());
+        for form in ["cloudflare", "fastly", "bunny", "akamai"] {
+            let settings = [("CDN__FORM", form), ("CDN__URL", "https://cdn.example"), ("CDN__SCOPE", "directory")];
+            load(&[&settings[..], &[("CDN__SECRET", &"0123456789abcdef".repeat(4))]].concat()).unwrap();
+            let absent = load(&[&settings[..], &[("CDN__SECRET", "")]].concat()).unwrap_err().to_string();
+            assert!(absent.contains("cdn.secret"), "{form}: {absent}");
+        }
+        let bad = [("CDN__FORM", "akamai"), ("CDN__URL", "https://c.example"), ("CDN__SECRET", &*"hush".repeat(8))];
+        let bad = load(&bad).unwrap_err().to_string();
+        assert!(bad.contains("hexadecimal") && !bad.contains("hush"), "{bad}");
         let key = ("CDN__PRIVATE_KEY", "hush");
         let bad = [("CDN__FORM", "cloudfront"), ("CDN__URL", "https://c.example"), ("CDN__KEY_PAIR_ID", "K"), key];
         let bad = load(&bad).unwrap_err().to_string();

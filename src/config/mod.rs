@@ -3,7 +3,7 @@
 //! `layers` merges the sources and knows which names exist: those of `default.toml`, the annotated reference. `check`
 //! parses the texts and collects every error before it gives up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,6 +34,8 @@ pub const DEFAULT_CONFIG_TOML: &str = include_str!("default.toml");
 pub struct ServiceConfig {
     /// The settings by name as operators may see them, without secrets.
     pub shown: BTreeMap<String, String>,
+    /// SHA-256 of each setting's text by name, which tells a changed secret.
+    fingerprints: BTreeMap<String, [u8; 32]>,
     /// Address of the API's listener.
     pub listen: SocketAddr,
     /// The only origin of URLs in answers; `None`: the listening address.
@@ -140,6 +142,24 @@ impl ServiceConfig {
         format!("{scheme}://{address}")
     }
 
+    /// Names of the settings that differ from another configuration's.
+    #[must_use]
+    pub fn changed_settings(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.fingerprints.keys().chain(other.fingerprints.keys()).collect();
+        let differ = |name: &&String| self.fingerprints.get(*name) != other.fingerprints.get(*name);
+        names.into_iter().filter(differ).cloned().collect()
+    }
+
+    /// Notes that the process uses these settings of another configuration, for [`Self::changed_settings`].
+    pub fn mark_applied(&mut self, other: &Self, names: &[String]) {
+        for name in names {
+            match other.fingerprints.get(name) {
+                Some(fingerprint) => drop(self.fingerprints.insert(name.clone(), *fingerprint)),
+                None => drop(self.fingerprints.remove(name)),
+            }
+        }
+    }
+
     /// Reads all sources and checks the result.
     pub fn load(flags: &ConfigOverrides) -> Result<Self, InvalidSettings> {
         Self::from(flags, std::env::vars())
@@ -214,6 +234,16 @@ mod tests {
         assert_eq!(loaded.signing_keys, [b"0123456789abcdef0123456789abcdef".to_vec()]);
         let missing = config(&[("GANTRY_SIGNING_KEY_FILE", "/nowhere")]).unwrap_err();
         assert!(missing.0[0].contains("GANTRY_SIGNING_KEY_FILE"), "{missing}");
+    }
+
+    #[test]
+    fn a_changed_secret_is_named_and_not_kept() {
+        let secret = |text: &str| config(&[("GANTRY_SIGNING_KEY", text), ("GANTRY_LISTEN", "127.0.0.1:9")]).unwrap();
+        let (old, new) = (secret(&"a".repeat(32)), secret(&"b".repeat(32)));
+        assert_eq!(old.changed_settings(&new), ["signing_key"]);
+        let mut applied = old;
+        applied.mark_applied(&new, &["signing_key".to_owned()]);
+        assert_eq!(applied.changed_settings(&new), Vec::<String>::new());
     }
 
     #[test]

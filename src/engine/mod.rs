@@ -58,8 +58,8 @@ pub use asset_notify::AssetNotify;
 pub use assets::{AssetEngine, AssetList, ListAssets, PatchAsset, PurgeCall};
 pub use delivery::{
     CollectionWish, DeliveryEngine, DeliveryMode, DeliverySettings, LinkList, LinkUseKind, LinkWish, ListLinks,
-    MadeCollection, MadeLink, OpenedDownload, ProxyCacheMode, PurgeHook, RevokeLinks, SignedThumbnail, StoreRequest,
-    ThumbnailLocation, TrustedProxy, content_disposition,
+    MadeCollection, MadeLink, OpenedDownload, ProxyCacheMode, ProxySecret, PurgeHook, RevokeLinks, SignedThumbnail,
+    StoreRequest, ThumbnailLocation, TrustedProxy, content_disposition,
 };
 pub use disk::{DiskLevel, DiskProbe, DiskState};
 pub use error::{Error, Result};
@@ -95,7 +95,7 @@ pub use webhooks::{
 };
 
 /// Types of the ports in the signatures of verbs.
-pub use crate::blob::cdn::{BadCdn, CdnSigner};
+pub use crate::blob::cdn::{BadCdn, CdnSigner, EdgeTokenForm, EdgeTokenScope};
 pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoreCapabilities, StoredPart};
 pub use crate::store::{AuditQuery, FailureGroup, FailureSource, UploadEntry, UploadPage};
 

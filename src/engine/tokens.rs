@@ -4,6 +4,8 @@
 //! the payload, so that a token is never valid as another kind. The payload begins with a version and the id of
 //! the signing key, so that keys can rotate.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -53,9 +55,12 @@ impl TokenKind {
     }
 }
 
+/// A secret, found by the first bytes of its hash.
+type SigningKey = ([u8; 4], Hmac<Sha256>);
+
 /// Signs and verifies tokens. The first secret signs; the remaining secrets only verify.
 pub struct TokenSigner {
-    keys: Vec<([u8; 4], Hmac<Sha256>)>,
+    keys: RwLock<Arc<[SigningKey]>>,
 }
 
 impl TokenSigner {
@@ -67,12 +72,23 @@ impl TokenSigner {
             let hmac = Hmac::new_from_slice(secret).ok().filter(|_| secret.len() >= MIN_SECRET_BYTES)?;
             Some(([hash[0], hash[1], hash[2], hash[3]], hmac))
         };
-        let keys = secrets.iter().map(key).collect::<Option<Vec<_>>>()?;
-        (!keys.is_empty()).then_some(Self { keys })
+        let keys = secrets.iter().map(key).collect::<Option<Arc<[_]>>>()?;
+        (!keys.is_empty()).then(|| Self { keys: RwLock::new(keys) })
+    }
+
+    /// Takes the secrets of another signer instead, for tokens that are issued or verified from now on.
+    pub fn replace(&self, other: &Self) {
+        let keys = other.keys();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn keys(&self) -> Arc<[SigningKey]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn sign(&self, kind: TokenKind, body: &[u8]) -> String {
-        let (id, key) = &self.keys[0];
+        let keys = self.keys();
+        let (id, key) = &keys[0];
         let payload = [&[TOKEN_VERSION][..], id, body].concat();
         let mac = mac(key, kind, &payload);
         format!("{}{}.{}", kind.prefix(), BASE64.encode(&payload), BASE64.encode(mac))
@@ -83,7 +99,8 @@ impl TokenSigner {
         let (payload, given) = (BASE64.decode(payload).ok()?, BASE64.decode(given).ok()?);
         let (&version, rest) = payload.split_first()?;
         let (id, body) = rest.split_at_checked(4)?;
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id && version == TOKEN_VERSION)?;
+        let keys = self.keys();
+        let (_, key) = keys.iter().find(|(known, _)| known == id && version == TOKEN_VERSION)?;
         let same: bool = mac(key, kind, &payload).ct_eq(&given).into();
         same.then(|| body.to_vec())
     }
@@ -146,8 +163,8 @@ impl TokenSigner {
 
     /// Secrets derived from this salt, with every known signing key, the present key first. A secret can thus be shown
     /// again without being stored.
-    pub(super) fn key_secrets<'a>(&'a self, salt: &'a [u8]) -> impl Iterator<Item = KeySecret> + 'a {
-        self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, TokenKind::KeySecret, salt)))
+    pub(super) fn key_secrets(&self, salt: &[u8]) -> Vec<KeySecret> {
+        self.keys().iter().map(|(_, key)| KeySecret::derived(mac(key, TokenKind::KeySecret, salt))).collect()
     }
 
     /// Issues a cursor into a list of a tenant's assets; `None`: of all tenants' assets.
@@ -260,6 +277,11 @@ mod tests {
         let old = tokens(&["secret-old"]).link(GrantId(Uuid::from_u128(2)));
         assert!(tokens(&["secret-new", "secret-old"]).open_link(&old).is_some());
         assert!(tokens(&["secret-new"]).open_link(&old).is_none());
+        let signer = tokens(&["secret-old"]);
+        signer.replace(&tokens(&["secret-new", "secret-old"]));
+        assert!(signer.open_link(&old).is_some());
+        let new = signer.link(GrantId(Uuid::from_u128(2)));
+        assert!(tokens(&["secret-new"]).open_link(&new).is_some() && new != old);
         assert!(TokenSigner::new(&[]).is_none() && TokenSigner::new(&[vec![0; 31]]).is_none());
     }
 }

@@ -64,14 +64,21 @@ impl ReloadableCertificate {
                 continue;
             }
             seen = now;
-            match load_acceptor(&self.files) {
-                Ok(fresh) => {
-                    *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-                    tracing::info!("the renewed certificate is in use");
-                }
+            match self.reload() {
+                Ok(()) => tracing::info!("the renewed certificate is in use"),
                 Err(error) => tracing::warn!(error = %chain(&error), "the renewed certificate is not used"),
             }
         }
+    }
+
+    /// Reads the files again, for connections from now on.
+    ///
+    /// # Errors
+    /// A file cannot be used; the certificate in use stays.
+    pub fn reload(&self) -> io::Result<()> {
+        let fresh = load_acceptor(&self.files)?;
+        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
     }
 
     fn modification_times(&self) -> [Option<SystemTime>; 2] {

@@ -19,8 +19,11 @@ use crate::domain::reason::{FailureCause, chain, plain_words};
 use crate::metrics;
 use crate::metrics::ClockSource;
 
+mod servers;
 #[path = "sql/mod.rs"]
 mod sql;
+
+pub use servers::DatabaseServers;
 
 type Db = sqlx::Postgres;
 
@@ -116,10 +119,18 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 /// # Errors
 /// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate(url)).await?;
+    open_servers(&DatabaseServers::parse(url)?, options).await
+}
+
+/// Opens the database on this server and brings its schema up to date. The store follows the credentials.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
+    Box::pin(migrate_servers(servers)).await?;
     let writers = (options.connections / 2).max(1);
-    let write = pool(url, writers).await?;
-    let read = pool(url, (options.connections - writers).max(1)).await?;
+    let write = pool(servers, writers).await?;
+    let read = pool(servers, (options.connections - writers).max(1)).await?;
     let clock = match options.clock {
         Some(clock) => clock,
         None => server_clock(&read).await?,
@@ -127,18 +138,31 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
     let news = Arc::new(Notifier::default());
     let tasks = [
         tokio::spawn(announce(read.clone(), Arc::clone(&news))),
-        tokio::spawn(listen(url.to_owned(), Arc::clone(&news))),
+        tokio::spawn(listen(servers.clone(), Arc::clone(&news))),
     ];
     let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
     Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
 
+/// Logs in to the server of a URL once.
+///
+/// # Errors
+/// The server cannot be reached within ten seconds, or refuses.
+pub async fn try_login(url: &str) -> Result<(), OpenError> {
+    let options = DatabaseServers::parse(url)?.options();
+    await_server(&options, &place(&options)).await
+}
+
 /// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
-    let options = connect_options(url)?;
+    migrate_servers(&DatabaseServers::parse(url)?).await
+}
+
+async fn migrate_servers(servers: &DatabaseServers) -> Result<(), OpenError> {
+    let options = servers.options();
     let place = place(&options);
     await_server(&options, &place).await?;
-    let pool = pool(url, 1).await?;
+    let pool = pool(servers, 1).await?;
     let steps = sqlx::migrate!("migrations/postgres");
     let outcome = steps.run(&pool).await;
     pool.close().await;
@@ -194,10 +218,10 @@ async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), Ope
     }
 }
 
-async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
-    let connect = connect_options(url)?;
+async fn pool(servers: &DatabaseServers, connections: u32) -> Result<PgPool, OpenError> {
+    let connect = servers.options();
     let place = place(&connect);
-    PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|conn, _| {
@@ -210,7 +234,9 @@ async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
         })
         .connect_with(connect)
         .await
-        .map_err(|error| OpenError::of(&place, &error))
+        .map_err(|error| OpenError::of(&place, &error))?;
+    servers.attach(&pool);
+    Ok(pool)
 }
 
 /// Reads the server's clock now and every [`CLOCK_REANCHOR_INTERVAL`], for as long as the pool lives.
@@ -249,12 +275,13 @@ async fn announce(pool: PgPool, news: Arc<Notifier>) {
 }
 
 /// Listens for the notifications of other nodes on its own connection, from the first waiter on.
-async fn listen(url: String, news: Arc<Notifier>) {
+async fn listen(servers: DatabaseServers, news: Arc<Notifier>) {
     news.wait_for_follower().await;
     let mut failures = 0;
     loop {
         let ended = async {
-            let mut listener = PgListener::connect(&url).await?;
+            let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+            let mut listener = PgListener::connect_with(&pool.connect_with(servers.options()).await?).await?;
             listener.listen("gantry_events").await?;
             failures = 0;
             // `None`: the connection was lost and restored, and notifications may have been missed.

@@ -21,7 +21,7 @@ pub fn certificate(dir: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn curl(dir: &Path, arguments: &[&str]) -> String {
+pub fn curl(dir: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["-sS", "--max-time", "20", "--cacert"]).arg(dir.join("cert.pem")).args(arguments);
     let output = command.output().unwrap();

@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, ProvideCredentials, Region, SharedCredentialsProvider};
+use aws_sdk_s3::config::{BehaviorVersion, IdentityCache, ProvideCredentials, Region, SharedCredentialsProvider};
 use aws_sdk_s3::presigning::PresigningConfig;
 
+use credentials::ReloadableCredentials;
 use in_process::InProcessClient;
 
 use super::presign::{BucketEndpoint, DayKey, SigningCredentials};
@@ -21,6 +22,7 @@ use crate::domain::clock::{Clock, Timestamp, after};
 use crate::domain::reason::FailureCause;
 
 mod adapter;
+mod credentials;
 mod errors;
 mod in_process;
 mod measure;
@@ -53,6 +55,8 @@ pub struct S3Blobs {
     bucket: String,
     public: BucketEndpoint,
     provider: SharedCredentialsProvider,
+    /// Credentials of the AWS chain; `None`: fixed credentials.
+    chain: Option<ReloadableCredentials>,
     /// Signing key of the day, and the time at which its credentials were read.
     key: RwLock<Option<(Arc<DayKey>, Timestamp)>>,
     clock: Arc<dyn Clock>,
@@ -95,17 +99,26 @@ impl S3Blobs {
             Some(region) => chain.region(Region::new(region)),
             None => chain,
         };
-        let shared = chain.load().await;
+        let mut shared = chain.load().await;
         let region = shared.region().map(ToString::to_string);
         let region = region.ok_or_else(|| BlobError::Denied("no region: set GANTRY_S3_REGION".into()))?;
         let provider = shared.credentials_provider();
-        let provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials were found".into()))?;
+        let mut provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials were found".into()))?;
+        let mut chain = None;
+        if settings.credentials.is_none() {
+            let reloadable = ReloadableCredentials::new(provider, Arc::clone(&clock));
+            provider = SharedCredentialsProvider::new(reloadable.clone());
+            let builder = shared.into_builder().credentials_provider(provider.clone());
+            // The SDK would keep replaced credentials for a quarter of an hour.
+            shared = builder.identity_cache(IdentityCache::no_cache()).build();
+            chain = Some(reloadable);
+        }
         let client = sdk_client(&shared, &settings, settings.endpoint.as_deref());
         let public = settings.public_endpoint.as_deref().or(settings.endpoint.as_deref());
         let public = place(&sdk_client(&shared, &settings, public), &settings.bucket, &region).await?;
         let capabilities = StoreCapabilities::unknown();
         let (key, near) = (RwLock::default(), None);
-        Ok(Self { client, bucket: settings.bucket, public, provider, key, clock, capabilities, near })
+        Ok(Self { client, bucket: settings.bucket, public, provider, chain, key, clock, capabilities, near })
     }
 
     /// Sets the capabilities that [`probe`] found, now or on an earlier start.
@@ -130,6 +143,23 @@ impl S3Blobs {
     #[must_use]
     pub fn public_origin(&self) -> String {
         format!("{}://{}", self.public.scheme, self.public.host)
+    }
+
+    /// Reads the credentials of the AWS chain again, for requests and URLs from now on. `false`: they are the same, or
+    /// fixed.
+    ///
+    /// # Errors
+    /// [`BlobError::Denied`]: the chain has no credentials; those in use stay.
+    pub async fn reload_credentials(&self) -> Result<bool> {
+        let Some(chain) = &self.chain else { return Ok(false) };
+        let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        let fresh = loaded.credentials_provider();
+        let fresh = fresh.ok_or_else(|| BlobError::Denied("no AWS credentials were found".into()))?;
+        let changed = chain.replace(fresh).await.map_err(|error| BlobError::Denied(FailureCause::of(error)))?;
+        if changed {
+            *self.key.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(changed)
     }
 
     /// Signing key of the day for the current credentials.

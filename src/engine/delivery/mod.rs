@@ -44,7 +44,7 @@ mod thumbnails;
 mod usage_counter;
 
 pub(in crate::engine) use asset_cache::AssetCache;
-pub use mode::{DeliveryMode, DeliverySettings, ProxyCacheMode, PurgeHook, StoreRequest, TrustedProxy};
+pub use mode::{DeliveryMode, DeliverySettings, ProxyCacheMode, ProxySecret, PurgeHook, StoreRequest, TrustedProxy};
 
 pub use collections::{CollectionWish, MadeCollection};
 pub use content_disposition::content_disposition;

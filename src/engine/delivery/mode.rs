@@ -4,13 +4,14 @@
 //! object and entity tag, and expire.
 
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{DeliveryEngine, DeliverySource, OpenedDownload};
-use crate::blob::cdn::CdnSigner;
+use crate::blob::cdn::{CdnSigner, CdnValidity};
 use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
 use crate::domain::reason::FailureCause;
@@ -76,11 +77,38 @@ pub enum ProxyCacheMode {
     Slices,
 }
 
+/// Secret with which a proxy authenticates itself. It can be replaced while the service runs; clones share it.
+#[derive(Clone)]
+pub struct ProxySecret(Arc<RwLock<[u8; 32]>>);
+
+impl ProxySecret {
+    /// Keeps the digest of a secret.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
+        Self(Arc::new(RwLock::new(Sha256::digest(secret.as_bytes()).into())))
+    }
+
+    /// Takes the secret of another, for requests from now on.
+    pub fn replace(&self, other: &Self) {
+        let digest = other.digest();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = digest;
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the same time for every wrong secret.
+    fn is_proven_by(&self, proof: &[u8]) -> bool {
+        self.digest().ct_eq(&Sha256::digest(proof)).into()
+    }
+}
+
 /// A reverse proxy that may be told where bytes are.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct TrustedProxy {
     /// Secret with which the proxy authenticates itself.
-    pub secret: String,
+    pub secret: ProxySecret,
     /// Bytes per second for each download; `None`: as configured in the proxy.
     pub limit_rate: Option<u64>,
     /// True if the proxy may buffer; `None`: as configured in the proxy.
@@ -169,8 +197,7 @@ impl DeliveryEngine {
     #[must_use]
     pub fn trusted_proxy(&self, proof: Option<&[u8]>) -> Option<&TrustedProxy> {
         let proxy = self.settings.deliveries.proxy.as_ref()?;
-        let same: bool = Sha256::digest(proxy.secret.as_bytes()).ct_eq(&Sha256::digest(proof?)).into();
-        same.then_some(proxy)
+        proxy.secret.is_proven_by(proof?).then_some(proxy)
     }
 
     /// URL at the store for a GET, valid for a short time. `None` if the URL would work outside the link's network, or
@@ -188,8 +215,9 @@ impl DeliveryEngine {
     pub fn at_the_edge(&self, download: &OpenedDownload) -> Option<SignedUrl> {
         let cdn = self.settings.deliveries.cdn.as_ref()?;
         let DeliverySource::Object(key) = &download.source else { return None };
-        let until = after(self.store.now(), self.settings.redirect_ttl);
-        cdn.sign(key, &presentation(download), until, download.network.as_ref())
+        let from = self.store.now();
+        let validity = CdnValidity { from, until: after(from, self.settings.redirect_ttl) };
+        cdn.sign(key, &presentation(download), validity, download.network.as_ref())
     }
 
     /// The local file that is exactly the content of the download; `None` if there is no such file.

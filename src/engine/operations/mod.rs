@@ -79,6 +79,11 @@ pub struct OperationEngine {
 }
 
 impl OperationEngine {
+    /// Signs tokens with the first of another signer's secrets from now on, and verifies with all of them.
+    pub fn replace_signing_keys(&self, signer: &TokenSigner) {
+        self.tokens.replace(signer);
+    }
+
     /// Refuses all actors except operators of the instance, the administrators of the tenant `default`.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ impl TenantEngine {
     /// A secret to show, and the salt from which it is derived if a repeat may have to show it again.
     fn new_secret(&self, request: &RepeatableRequest<'_>) -> (String, KeySecret) {
         let salt = random_hex(&*self.entropy, 16);
-        let derived = request.idempotency.and_then(|_| self.tokens.key_secrets(salt.as_bytes()).next());
+        let derived = request.idempotency.and_then(|_| self.tokens.key_secrets(salt.as_bytes()).into_iter().next());
         let secret = derived.unwrap_or_else(|| KeySecret::mint(&*self.entropy));
         (salt, secret)
     }
@@ -162,7 +162,8 @@ impl TenantEngine {
     /// [`Error::Taken`] when the key was rotated after that request.
     async fn show_key_again(&self, tenant: TenantId, ShownKey { key: id, salt }: ShownKey) -> Result<MadeKey> {
         let key = self.registry().key(tenant, id).await?;
-        let secret = self.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
+        let secret =
+            self.tokens.key_secrets(salt.as_bytes()).into_iter().find(|secret| secret.hash() == key.secret_hash);
         let secret = secret.ok_or(Error::Taken("the key was rotated after that request"))?;
         Ok(MadeKey { key, token: KeyToken { id, secret } })
     }

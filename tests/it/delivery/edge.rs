@@ -93,6 +93,109 @@ async fn cloudfront_accepts_what_is_signed() {
     }
 }
 
+/// HMAC-SHA256 by OpenSSL; the key is hexadecimal.
+fn hmac(key: &str, message: &str) -> Vec<u8> {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("m");
+    std::fs::write(&file, message).unwrap();
+    let key = format!("hexkey:{key}");
+    let made = Command::new("openssl")
+        .args(["dgst", "-sha256", "-binary", "-mac", "HMAC", "-macopt", &key])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    made.stdout
+}
+
+/// The URL that a network with this form of token redirects to, without the host.
+async fn at_network(form: &str, scope: &str, secret: &str) -> String {
+    let stage = Stage::bare(&[
+        ("GANTRY_DELIVERY", "cdn"),
+        ("GANTRY_CDN__FORM", form),
+        ("GANTRY_CDN__URL", "https://cdn.example/files"),
+        ("GANTRY_CDN__SECRET", secret),
+        ("GANTRY_CDN__SCOPE", scope),
+    ])
+    .await;
+    let asset = stage.asset("a b+c.txt", b"hello", false).await;
+    // No token is bound to a network: such a link is streamed.
+    let bound = stage.link(&asset, json!({ "ip": "127.0.0.0/8" })).await;
+    assert_eq!(stage.get(&bound, &[]).await.body, b"hello");
+    let answer = stage.get(&stage.link(&asset, json!({})).await, &[]).await;
+    assert_eq!(answer.status, 302);
+    let path = answer.header("location").strip_prefix("https://cdn.example").unwrap().to_owned();
+    assert!(path.starts_with("/files/gantry/o/") && path.contains("response-content-type=text%2Fplain"), "{path}");
+    path
+}
+
+const HEX_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cloudflare_accepts_what_is_signed() {
+    use base64::Engine as _;
+    let url = at_network("cloudflare", "url", "a-secret-of-thirty-two-characters").await;
+    // As the function reads http.request.uri: message, a separator of 8 bytes, time of issue, '-', URL-encoded Base64.
+    let (message, token) = url.split_at(url.find("&verify=").unwrap());
+    let (issued, mac) = token["&verify=".len()..].split_once('-').unwrap();
+    let mac = percent_encoding::percent_decode_str(mac).decode_utf8().unwrap();
+    let key = hex::encode("a-secret-of-thirty-two-characters");
+    let made = base64::engine::general_purpose::STANDARD.encode(hmac(&key, &format!("{message}{issued}")));
+    assert_eq!((issued.len(), mac.as_ref()), (10, made.as_str()));
+    // The rule adds its lifetime to the time of issue, so that must be now.
+    assert!(jiff::Timestamp::now().as_second().abs_diff(issued.parse().unwrap()) < 60, "{url}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fastly_accepts_what_is_signed() {
+    use base64::Engine as _;
+    let secret = base64::engine::general_purpose::STANDARD.encode(hex::decode(HEX_SECRET).unwrap());
+    let url = at_network("fastly", "url", &secret).await;
+    // As the guide's VCL: req.url without the parameter, then the expiry.
+    let (message, token) = url.split_once("&token=").unwrap();
+    let (expires, mac) = token.split_once('_').unwrap();
+    assert_eq!(mac, hex::encode(hmac(HEX_SECRET, &format!("{message}{expires}"))));
+    assert!(expires.parse::<i64>().unwrap() > jiff::Timestamp::now().as_second());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bunny_accepts_what_is_signed() {
+    use base64::Engine as _;
+    let secret = "c2f4e5a0-7f5b-4c58-9a9d-2b6f6f0f1a11";
+    for scope in ["url", "directory"] {
+        let url = at_network("bunny", scope, secret).await;
+        let (path, query) = url.split_once('?').unwrap();
+        let mut parameters: std::collections::BTreeMap<_, _> =
+            url::form_urlencoded::parse(query.replace('+', "%2B").as_bytes()).into_owned().collect();
+        let (token, expires) = (parameters.remove("token").unwrap(), parameters.remove("expires").unwrap());
+        let signed = parameters.get("token_path").cloned().unwrap_or_else(|| path.to_owned());
+        assert_eq!(signed, if scope == "url" { path } else { &path[..=path.rfind('/').unwrap()] });
+        let rest: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mac = hmac(&hex::encode(secret), &format!("{signed}{expires}{}", rest.join("&")));
+        assert_eq!(token, format!("HS256-{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mac)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn akamai_accepts_what_is_signed() {
+    for scope in ["url", "directory"] {
+        let url = at_network("akamai", scope, HEX_SECRET).await;
+        let (message, token) = url.split_once("&__token__=").unwrap();
+        let (fields, mac) = token.rsplit_once("~hmac=").unwrap();
+        let path = message.split('?').next().unwrap();
+        let signed = match scope {
+            "url" => format!("{fields}~url={message}"),
+            _ => fields.to_owned(),
+        };
+        assert_eq!(mac, hex::encode(hmac(HEX_SECRET, &signed)));
+        let folder = &path[..=path.rfind('/').unwrap()];
+        assert_eq!(
+            fields.split_once("~acl=").map(|(_, acl)| acl.trim_end_matches('*')),
+            (scope != "url").then_some(folder)
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gallery_comes_in_one_answer() {
     let stage = Stage::bare(&[]).await;

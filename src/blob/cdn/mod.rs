@@ -1,9 +1,9 @@
 //! Signed URLs of a content delivery network whose origin is the bucket: the path at the network is the object key.
 //!
-//! Two forms. **CloudFront**: the canned policy, or a custom policy if the URL is bound to a client network; always
+//! Three kinds of form. **CloudFront**: the canned policy, or a custom policy if the URL is bound to a client network; always
 //! SHA-256 (`Hash-Algorithm=SHA256`), with an RSA or a P-256 key. **HMAC**, for networks that can verify it at the
 //! edge: `…?<parameters>&expires=<seconds since 1970>[&ip=<network>]&sig=<hex>`, where `sig` is HMAC-SHA256 over path
-//! and query up to, and without, `&sig=`.
+//! and query up to, and without, `&sig=`. **Tokens** of Cloudflare, Fastly, Bunny and Akamai: `edge_token`.
 //!
 //! The `response-…` parameters are S3's: the network must pass them to the bucket and include them in its cache key.
 
@@ -21,9 +21,14 @@ use sha2::Sha256;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
+use self::edge_token::EdgeTokenSigner;
 use super::{ResponseHeaders, SignedUrl};
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::ClientNetwork;
+
+mod edge_token;
+
+pub use edge_token::{EdgeTokenForm, EdgeTokenScope};
 
 /// Errors of the CDN settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +39,23 @@ pub enum BadCdn {
     /// The key cannot be used.
     #[error("the private key must be an RSA key of 2048 to 4096 bits or a P-256 key, in PEM")]
     Key,
+    /// The secret is not Base64.
+    #[error("the secret must be Base64, as in the network's VCL: openssl rand -base64 32")]
+    Base64Secret,
+    /// The secret is not hexadecimal.
+    #[error(
+        "the secret must be hexadecimal, with an even number of digits, as in the network's property: openssl rand -hex 32"
+    )]
+    HexSecret,
+}
+
+/// Time for which a URL is good.
+#[derive(Clone, Copy, Debug)]
+pub struct CdnValidity {
+    /// Moment of signing.
+    pub from: Timestamp,
+    /// End.
+    pub until: Timestamp,
 }
 
 /// Signer of URLs for a content delivery network.
@@ -49,6 +71,7 @@ pub struct CdnSigner {
 enum CdnSigningMethod {
     CloudFront { key_pair: String, key: CdnSigningKey },
     Hmac(Hmac<Sha256>),
+    Token(EdgeTokenSigner),
 }
 
 enum CdnSigningKey {
@@ -85,6 +108,14 @@ impl CdnSigner {
         Self::new(base, CdnSigningMethod::Hmac(key))
     }
 
+    /// Signer for a network that checks tokens of its own form.
+    ///
+    /// # Errors
+    /// [`BadCdn`]: the URL or the secret cannot be used.
+    pub fn token(base: &str, form: EdgeTokenForm, secret: &str) -> Result<Self, BadCdn> {
+        Self::new(base, CdnSigningMethod::Token(EdgeTokenSigner::new(form, secret)?))
+    }
+
     fn new(base: &str, signer: CdnSigningMethod) -> Result<Self, BadCdn> {
         let base = base.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&base).map_err(|_| BadCdn::Url)?;
@@ -101,17 +132,18 @@ impl CdnSigner {
         format!("{}/{key}", self.prefix)
     }
 
-    /// A URL for a GET of the object until `until`, valid only from `network` if given. `None`: the URL cannot be bound
-    /// to that network (CloudFront supports IPv4 only).
+    /// A URL for a GET of the object, valid only from `network` if given. `None`: the URL cannot be bound to that network
+    /// (CloudFront supports IPv4 only, and tokens no network at all).
     #[must_use]
     pub fn sign(
         &self,
         key: &str,
         shown: &ResponseHeaders,
-        until: Timestamp,
+        validity: CdnValidity,
         network: Option<&ClientNetwork>,
     ) -> Option<SignedUrl> {
-        let (query, expires) = (query(shown), until.as_second());
+        let parameters = parameters(shown);
+        let (query, expires) = (query_text(&parameters), validity.until.as_second());
         let url = match &*self.signer {
             CdnSigningMethod::CloudFront { key_pair, key: private } => {
                 let resource = format!("{}/{key}{query}", self.base);
@@ -130,12 +162,20 @@ impl CdnSigner {
                     let _ = write!(signed, "&ip={}", encoded(&network.to_string()));
                 }
                 let sig = secret.clone().chain_update(signed.as_bytes()).finalize().into_bytes();
-                let origin = self.base.strip_suffix(&self.prefix).unwrap_or(&self.base);
-                format!("{origin}{signed}&sig={}", hex::encode(sig))
+                format!("{}{signed}&sig={}", self.origin(), hex::encode(sig))
+            }
+            CdnSigningMethod::Token(_) if network.is_some() => return None,
+            CdnSigningMethod::Token(signer) => {
+                format!("{}{}", self.origin(), signer.sign(&self.path(key), &parameters, validity))
             }
         };
-        let expires_at = Timestamp::from_second(expires).unwrap_or(until);
+        let expires_at = Timestamp::from_second(expires).unwrap_or(validity.until);
         Some(SignedUrl { url, headers: Vec::new(), expires_at })
+    }
+
+    /// Scheme and host.
+    fn origin(&self) -> &str {
+        self.base.strip_suffix(&self.prefix).unwrap_or(&self.base)
     }
 }
 
@@ -170,15 +210,19 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, CDN_RESERVED_CHARACTERS).to_string()
 }
 
-/// Query with the `response-…` overrides, including the question mark; empty without overrides.
-fn query(shown: &ResponseHeaders) -> String {
+/// The `response-…` overrides, in the order of their names.
+fn parameters(shown: &ResponseHeaders) -> Vec<(&'static str, &str)> {
     let overrides = [
         ("response-cache-control", &shown.cache_control),
         ("response-content-disposition", &shown.disposition),
         ("response-content-type", &shown.content_type),
     ];
-    let given = overrides.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    overrides.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+}
+
+/// Query of the parameters, including the question mark; empty without parameters.
+fn query_text(parameters: &[(&'static str, &str)]) -> String {
+    let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
@@ -212,9 +256,9 @@ mod tests {
     fn an_hmac_covers_path_query_expiry_and_network() {
         let cdn = CdnSigner::hmac("https://cdn.example/files/", "0123456789abcdef0123456789abcdef").unwrap();
         let shown = ResponseHeaders { content_type: Some("text/plain".to_owned()), ..ResponseHeaders::default() };
-        let until = micros(1_700_000_000_900_000);
+        let validity = CdnValidity { from: micros(0), until: micros(1_700_000_000_900_000) };
         let network = "192.0.2.0/24".parse().unwrap();
-        let url = cdn.sign("gantry/o/1", &shown, until, Some(&network)).unwrap();
+        let url = cdn.sign("gantry/o/1", &shown, validity, Some(&network)).unwrap();
         let (signed, sig) = url.url.split_once("&sig=").unwrap();
         assert_eq!(
             signed,
