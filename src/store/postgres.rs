@@ -3,22 +3,21 @@
 //! Leases and expiry use the server's clock, which is read every 5 seconds and carried forward in between.
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool};
-use tokio::time::{Instant, timeout_at};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Clock as _, OsEntropy, SystemClock, Timestamp, micros};
-use crate::domain::reason::{FailureCause, chain, plain_words};
+use crate::domain::reason::{FailureCause, chain};
 use crate::metrics;
 use crate::metrics::ClockSource;
 
+mod host_list;
 mod servers;
 #[path = "sql/mod.rs"]
 mod sql;
@@ -84,10 +83,6 @@ fn class_of(code: &str) -> &str {
     code.get(..2).unwrap_or("other")
 }
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delays between attempts to reach a server that is starting.
-const CONNECT_BACKOFF: ExponentialBackoff =
-    ExponentialBackoff::new(Duration::from_millis(100), Duration::from_millis(500));
 const CLOCK_REANCHOR_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause between two NOTIFYs. A separate task sends them: a commit must not wait for NOTIFY's lock, which all commits
 /// of a server share.
@@ -131,15 +126,28 @@ pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -
     let writers = (options.connections / 2).max(1);
     let write = pool(servers, writers).await?;
     let read = pool(servers, (options.connections - writers).max(1)).await?;
+/// Opens the database on these servers and brings its schema up to date. The store follows the servers' primary and
+/// their credentials.
+///
+/// # Errors
+/// No server can be reached within ten seconds and takes writes, a server refuses, or the schema is of a newer version.
+pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
+    Box::pin(migrate_servers(servers)).await?;
+    let writers = (options.connections / 2).max(1);
+    let write = servers.open_pool(writers).await?;
+    let read = servers.open_pool((options.connections - writers).max(1)).await?;
     let clock = match options.clock {
         Some(clock) => clock,
         None => server_clock(&read).await?,
     };
     let news = Arc::new(Notifier::default());
-    let tasks = [
+    let mut tasks = vec![
         tokio::spawn(announce(read.clone(), Arc::clone(&news))),
         tokio::spawn(listen(servers.clone(), Arc::clone(&news))),
     ];
+    if servers.are_several() {
+        tasks.push(tokio::spawn(servers.clone().follow_primary()));
+    }
     let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
     Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
@@ -154,6 +162,9 @@ pub async fn try_login(url: &str) -> Result<(), OpenError> {
 }
 
 /// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
+///
+/// # Errors
+/// As [`open`].
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
     migrate_servers(&DatabaseServers::parse(url)?).await
 }
@@ -237,6 +248,13 @@ async fn pool(servers: &DatabaseServers, connections: u32) -> Result<PgPool, Ope
         .map_err(|error| OpenError::of(&place, &error))?;
     servers.attach(&pool);
     Ok(pool)
+    servers.await_server().await?;
+    let pool = servers.open_pool(1).await?;
+    let steps = sqlx::migrate!("migrations/postgres");
+    let outcome = steps.run(&pool).await;
+    pool.close().await;
+    let known = steps.iter().map(|step| step.version).max();
+    outcome.map_err(|error| OpenError::of_migration(&servers.place(), &error, known))
 }
 
 /// Reads the server's clock now and every [`CLOCK_REANCHOR_INTERVAL`], for as long as the pool lives.
@@ -277,11 +295,12 @@ async fn announce(pool: PgPool, news: Arc<Notifier>) {
 /// Listens for the notifications of other nodes on its own connection, from the first waiter on.
 async fn listen(servers: DatabaseServers, news: Arc<Notifier>) {
     news.wait_for_follower().await;
-    let mut failures = 0;
+    let (pool, mut failures) = (servers.listener_pool(), 0);
     loop {
         let ended = async {
             let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
             let mut listener = PgListener::connect_with(&pool.connect_with(servers.options()).await?).await?;
+            let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen("gantry_events").await?;
             failures = 0;
             // `None`: the connection was lost and restored, and notifications may have been missed.
