@@ -27,7 +27,7 @@ need_packages() {
 }
 
 install() {
-  need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
+  need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "firefox-esr:/usr/bin/firefox-esr" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
     "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc" "openssl:/usr/bin/openssl" "nginx-light:/usr/sbin/nginx" "apache2-bin:/usr/sbin/apache2" \
     "libapache2-mod-xsendfile:/usr/lib/apache2/modules/mod_xsendfile.so" "aria2:/usr/bin/aria2c" "wget:/usr/bin/wget" \
     "unzip:/usr/bin/unzip" "p7zip-full:/usr/bin/7z" \
