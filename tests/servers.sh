@@ -100,12 +100,6 @@ start_postgres() {
     # Tests of passwords make their users members of this role.
     sed -i '1i host all +password_required 127.0.0.1/32 scram-sha-256' "$dir/postgres/data/pg_hba.conf"
   fi
-  # Processes are killed here, machines are not: fsync would only cost time.
-  run postgres "${as_postgres[@]}" env -C "$dir/postgres" "$bin/postgres" -D "$dir/postgres/data" -p "$port" \
-    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$dir/postgres" -c fsync=off \
-    -c max_connections=400 -c shared_buffers=128MB
-  wait_for 30 PostgreSQL "$bin/pg_isready" -h 127.0.0.1 -p "$port" -U gantry -d postgres
-  echo "export GANTRY_TEST_POSTGRES=postgres://gantry@127.0.0.1:$port/postgres"
   run_postgres postgres GANTRY_TEST_POSTGRES
 }
 

@@ -117,15 +117,6 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
     open_servers(&DatabaseServers::parse(url)?, options).await
 }
 
-/// Opens the database on this server and brings its schema up to date. The store follows the credentials.
-///
-/// # Errors
-/// As [`open`].
-pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate_servers(servers)).await?;
-    let writers = (options.connections / 2).max(1);
-    let write = pool(servers, writers).await?;
-    let read = pool(servers, (options.connections - writers).max(1)).await?;
 /// Opens the database on these servers and brings its schema up to date. The store follows the servers' primary and
 /// their credentials.
 ///
@@ -152,13 +143,12 @@ pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -
     Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
 
-/// Logs in to the server of a URL once.
+/// Logs in to the servers of a URL once.
 ///
 /// # Errors
-/// The server cannot be reached within ten seconds, or refuses.
+/// No server can be reached within ten seconds and takes writes, or a server refuses.
 pub async fn try_login(url: &str) -> Result<(), OpenError> {
-    let options = DatabaseServers::parse(url)?.options();
-    await_server(&options, &place(&options)).await
+    DatabaseServers::parse(url)?.await_server().await
 }
 
 /// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
@@ -170,84 +160,6 @@ pub async fn migrate(url: &str) -> Result<(), OpenError> {
 }
 
 async fn migrate_servers(servers: &DatabaseServers) -> Result<(), OpenError> {
-    let options = servers.options();
-    let place = place(&options);
-    await_server(&options, &place).await?;
-    let pool = pool(servers, 1).await?;
-    let steps = sqlx::migrate!("migrations/postgres");
-    let outcome = steps.run(&pool).await;
-    pool.close().await;
-    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
-}
-
-/// The server's address and the database, without a password.
-fn place(options: &PgConnectOptions) -> String {
-    let (host, port) = (options.get_host(), options.get_port());
-    let server = match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None if host.starts_with('/') => host.to_owned(),
-        None if host.contains(':') => format!("[{host}]:{port}"),
-        None => format!("{host}:{port}"),
-    };
-    let user = options.get_username();
-    format!("PostgreSQL at {server} (database {}, user {user})", options.get_database().unwrap_or(user))
-}
-
-fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
-    // Without the URL's text, which may hold a password.
-    let malformed = |error: sqlx::Error| OpenError::Refused {
-        place: "the database of database_url".to_owned(),
-        reason: plain_words(&error.to_string()),
-    };
-    Ok(url.parse::<PgConnectOptions>().map_err(malformed)?.application_name("gantry"))
-}
-
-/// Waits for a server that is starting. On failure returns the server's error; a pool would report only a timeout.
-async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
-    let (deadline, mut failures) = (Instant::now() + ACQUIRE_TIMEOUT, 0);
-    loop {
-        let error = match timeout_at(deadline, options.connect()).await {
-            Ok(Ok(connection)) => {
-                // A connection that ends without a Terminate message is logged by the server.
-                let _ = connection.close().await;
-                return Ok(());
-            }
-            Ok(Err(error)) => error,
-            Err(_) => sqlx::Error::PoolTimedOut,
-        };
-        let is_starting = match &error {
-            sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
-            sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
-            _ => false,
-        };
-        failures += 1;
-        let delay = CONNECT_BACKOFF.delay(failures, &OsEntropy);
-        if !is_starting || Instant::now() + delay >= deadline {
-            return Err(OpenError::of(place, &error));
-        }
-        tokio::time::sleep(delay).await;
-    }
-}
-
-async fn pool(servers: &DatabaseServers, connections: u32) -> Result<PgPool, OpenError> {
-    let connect = servers.options();
-    let place = place(&connect);
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                // After a failover an old connection may lead to a standby; and no statement may hang for ever.
-                conn.execute("SET statement_timeout = '30s'").await?;
-                conn.execute("SET default_transaction_read_only = off").await?;
-                Ok(())
-            })
-        })
-        .connect_with(connect)
-        .await
-        .map_err(|error| OpenError::of(&place, &error))?;
-    servers.attach(&pool);
-    Ok(pool)
     servers.await_server().await?;
     let pool = servers.open_pool(1).await?;
     let steps = sqlx::migrate!("migrations/postgres");
@@ -298,8 +210,6 @@ async fn listen(servers: DatabaseServers, news: Arc<Notifier>) {
     let (pool, mut failures) = (servers.listener_pool(), 0);
     loop {
         let ended = async {
-            let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-            let mut listener = PgListener::connect_with(&pool.connect_with(servers.options()).await?).await?;
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen("gantry_events").await?;
             failures = 0;
