@@ -184,6 +184,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "worker",
             "http",
             "config",
+            "log_level",
             "app",
             "backup",
             "crash",
