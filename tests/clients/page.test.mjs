@@ -295,6 +295,23 @@ test("the start page", async (t) => {
     assert.deepEqual(tries, ["form", "PATCH"], "nothing is sent again");
   });
 
+  await t.test("a proxy whose refusal no page may read is told from a lost network", async () => {
+    const { page } = await open({ hurry: 10 });
+    let bodies = 0;
+    await page.route("**/*", (route) => {
+      if (route.request().method() !== "PUT") return route.continue();
+      bodies++;
+      return route.abort("connectionreset");
+    });
+    await choose(page, { name: "large.txt", mimeType: "text/plain", buffer: Buffer.alloc(300_000, "large") });
+    await inState(page, "large.txt", "failed").waitFor();
+    assert.match(await row(page, "large.txt").textContent(), /small ones get through.*client_max_body_size/);
+    assert.equal(bodies, 3, "and not for ever");
+    await page.unroute("**/*");
+    await row(page, "large.txt").getByRole("button", { name: "Try again" }).click();
+    await inState(page, "large.txt", "ready").waitFor();
+  });
+
   await t.test("axe finds nothing, and nothing sticks out: light, dark, 320 pixels", async () => {
     for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }],
       ["320", { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true }]]) {

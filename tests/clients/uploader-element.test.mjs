@@ -39,7 +39,7 @@ const STATES = (MB) => {
     { confirmed: 742 * MB, sent: 790 * MB, rate: 24.3 * MB, eta: 45 });
   put("IMG_2041.jpeg", 4.2, "image/jpeg", { kind: "processing", step: "scan" }, { confirmed: 4.2 * MB, sent: 4.2 * MB });
   put("day 2.tar.gz", 512, "application/gzip", { kind: "paused", by: "user" }, { path: "holiday/raw/day 2.tar.gz", confirmed: 200 * MB, sent: 200 * MB });
-  put("notes.txt", 0.0032, "text/plain", { kind: "ready", asset: { id: "a1" }, sha256: "9f86d081884c7d65" }, { confirmed: 3200, sent: 3200, assetId: "a1" });
+  put("notes.txt", 0.0032, "text/plain", { kind: "ready", asset: { id: "a1" }, sha256: "9f86d081884c7d65", verified: true }, { confirmed: 3200, sent: 3200, assetId: "a1" });
   put("voice memo.m4a", 7.9, "audio/mp4", { kind: "queued" });
 };
 const FAILURES = (MB) => {
@@ -211,6 +211,7 @@ test("the uploader element", async (t) => {
     assert.match((await row(page, "day 2").locator(".status").innerText()).replace(/\s+/g, " "), /Paused 200 MB is safe/);
     assert.deepEqual(await row(page, "day 2").getByRole("button").evaluateAll((all) => all.map((button) => button.getAttribute("aria-label"))), ["Resume: day 2.tar.gz", "Cancel: day 2.tar.gz"]);
     assert.match((await page.locator(".sum").innerText()).replace(/\s+/g, " "), /^1 of 5 files 946 MB of 2.4 GB · 24.3 MB\/s/);
+    assert.match(await row(page, "notes.txt").locator(".status").innerText(), /Ready[\s\S]*verified/);
     await row(page, "notes.txt").getByRole("button", { name: "Details" }).click();
     assert.match(await row(page, "notes.txt").locator("dl").innerText(), /SHA-256\s+9f86d081884c7d65\s+Asset\s+a1/);
     assert.deepEqual(await violations(page), []);
@@ -231,7 +232,7 @@ test("the uploader element", async (t) => {
     for (const name of ["invoice.exe", "draft.docx"]) assert.equal(await row(page, name).getByRole("button", { name: "Try again" }).count(), 0);
     assert.match(await row(page, "draft.docx").innerText(), /changed while it was being sent/);
     assert.match(await row(page, "lecture.mov").innerText(), /To go on, choose lecture.mov again: 3.4 GB, last changed May 3, 2026, 9:20\sAM\./);
-    assert.match(await row(page, "scan.png").innerText(), /trying again in [789] seconds/);
+    assert.match(await row(page, "scan.png").innerText(), /trying again in [1-9] seconds/);
     assert.deepEqual(await violations(page), []);
     await screenshot(page, "error");
     await storage.getByRole("button", { name: "Try again" }).click();
@@ -253,6 +254,48 @@ test("the uploader element", async (t) => {
     await (await chooser).setFiles([{ name: "lecture.mov", mimeType: "video/quicktime", buffer: Buffer.alloc(10) }]);
     await page.waitForSelector(".notice:visible");
     assert.match(await page.locator(".notice:visible").innerText(), /“lecture.mov” is not the file that was being sent: its size differs/);
+  });
+
+  await within("tries all again with one button, where more than one can be", {}, async (page) => {
+    await page.evaluate(FAILURES, MB);
+    await row(page, "backup.tar").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Try all again" }).isVisible(), false, "one is tried by its own button");
+    await page.evaluate((MB) => fake.put({ name: "second.tar", size: 9 * MB, state: { kind: "failed", problem: { code: "storage", message: "The storage answered 503.", retryable: true } } }), MB);
+    await page.getByRole("button", { name: "Try all again" }).click();
+    assert.deepEqual(await page.evaluate(() => fake.calls.at(-1).filter(Boolean)), ["retry"], "one call for all, in which the core chooses");
+  });
+
+  await within("takes a folder by its button", {}, async (page) => {
+    const folder = await mkdtemp(join(tmpdir(), "gantry-element-"));
+    await mkdir(join(folder, "photos", "2026"), { recursive: true });
+    await writeFile(join(folder, "photos", "2026", "one.jpg"), "1");
+    await writeFile(join(folder, "photos", "two.jpg"), "2");
+    const chooser = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Choose a folder" }).click();
+    await (await chooser).setFiles(join(folder, "photos"));
+    await row(page, "two.jpg").waitFor();
+    assert.deepEqual((await page.locator(".name").allTextContents()).sort(), ["photos/2026/one.jpg", "photos/two.jpg"]);
+    await rm(folder, { recursive: true });
+  });
+
+  await within("says what the service takes and what room is left, and keeps to it", {}, async (page) => {
+    await page.evaluate(() => { fake.limits = { maxSize: 2e9, types: ["image/*", "application/pdf"], left: 18e9 }; fake.put({ name: "a.png", size: 10, state: { kind: "queued" } }); });
+    await row(page, "a.png").waitFor();
+    assert.equal(await page.locator(".limits").innerText(), "up to 2 GB each · images and PDF only · 18 GB left");
+    await page.evaluate(() => { fake.limits = { ...fake.limits, left: 40 }; });
+    await give(page, ["b.png", 60, "image/png"]);
+    await page.waitForSelector("text=1 file was not added");
+    assert.match(await page.locator(".notice:visible").innerText(), /Only 40 bytes is left: b\.png/);
+  });
+
+  await within("is dressed from outside, by its parts", {}, async (page) => {
+    const dressed = await page.evaluate(() => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync("gantry-uploader::part(drop-zone) { background-color: rgb(1, 2, 3) } gantry-uploader::part(source) { color: rgb(4, 5, 6) }");
+      document.adoptedStyleSheets = [sheet];
+      return [getComputedStyle(element.shadowRoot.querySelector(".zone")).backgroundColor, getComputedStyle(element.shadowRoot.querySelector(".source")).color];
+    });
+    assert.deepEqual(dressed, ["rgb(1, 2, 3)", "rgb(4, 5, 6)"]);
   });
 
   await within("waits for the network, visibly", {}, async (page) => {

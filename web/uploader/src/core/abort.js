@@ -2,6 +2,22 @@
 
 /** @typedef {import("./types.js").Clock} Clock */
 
+/** Who waits for each signal. @type {WeakMap<AbortSignal, Set<() => void>>} */
+const waiting = new WeakMap();
+
+/** Calls `listener` when the signal is given; answers with the way to undo that. The signal itself has one listener for all: the many lanes
+ * of a job are no leak, and Node warns of more than ten. @param {AbortSignal} signal @param {() => void} listener */
+export function onAbort(signal, listener) {
+  const known = waiting.get(signal);
+  const all = known ?? new Set();
+  if (!known) {
+    waiting.set(signal, all);
+    signal.addEventListener("abort", () => { for (const one of [...all]) one(); }, { once: true });
+  }
+  all.add(listener);
+  return () => void all.delete(listener);
+}
+
 /** A signal that is given with the first of these, and the way to let go of them.
  * @param {(AbortSignal | undefined)[]} signals @returns {{signal: AbortSignal, abort: (reason: unknown) => void, done: () => void}} */
 export function anySignal(signals) {
@@ -12,8 +28,7 @@ export function anySignal(signals) {
     if (!signal) continue;
     const abort = () => controller.abort(signal.reason);
     if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
-    undo.push(() => signal.removeEventListener("abort", abort));
+    undo.push(onAbort(signal, abort));
   }
   return { signal: controller.signal, abort: (reason) => controller.abort(reason), done: () => undo.forEach((one) => one()) };
 }
@@ -27,8 +42,7 @@ export function until(promise, signal) {
       promise.catch(() => {});
       return abort();
     }
-    signal.addEventListener("abort", abort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    promise.then(resolve, reject).finally(onAbort(signal, abort));
   });
 }
 

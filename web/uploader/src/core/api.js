@@ -85,6 +85,7 @@ export class Api {
     return {
       maxSize: json.max_size, checksums: json.checksums ?? [], urlLife: 1000 * json.url_expires_in,
       ...(json.max_append_request_size && { maxAppend: json.max_append_request_size }),
+      ...(json.content_types && { types: json.content_types }), ...(json.quota_left !== undefined && { left: json.quota_left }),
     };
   }
 

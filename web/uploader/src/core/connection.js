@@ -1,6 +1,6 @@
 // Whether the network is there: what the browser says, and what an origin that did not answer shows when it is asked again.
 
-import { sleep, until } from "./abort.js";
+import { onAbort, sleep, until } from "./abort.js";
 import { networkProblem } from "./problem.js";
 
 /** @typedef {import("./types.js").Clock} Clock */
@@ -67,18 +67,28 @@ export class Connection {
   }
 
   /** Whether anything answers at an address: roots of storages redirect to places where a page may not go. @param {string} address */
-  async probe(address) {
+  probe(address) {
+    return this.asks((signal) => this.http.reach(address, signal));
+  }
+
+  /** Whether a body of one byte gets through where a larger one was lost. Nothing that is signed goes along. @param {string} url */
+  async takesOneByte(url) {
+    const { origin, pathname } = new URL(url, globalThis.location?.href);
+    return this.asks(async (signal) => await this.http.reachWithByte?.(origin + pathname, signal) ?? false);
+  }
+
+  /** @param {(signal: AbortSignal) => Promise<boolean>} question */
+  async asks(question) {
     const timeout = new AbortController();
     const timer = this.clock.setTimeout(() => timeout.abort(), PROBE_TIMEOUT);
-    const stop = () => timeout.abort();
-    this.end.signal.addEventListener("abort", stop);
+    const forget = onAbort(this.end.signal, () => timeout.abort());
     try {
-      return await until(this.http.reach(address, timeout.signal), timeout.signal);
+      return await until(question(timeout.signal), timeout.signal);
     } catch {
       return false;
     } finally {
       this.clock.clearTimeout(timer);
-      this.end.signal.removeEventListener("abort", stop);
+      forget();
     }
   }
 

@@ -48,7 +48,9 @@ export function createContext(options) {
     if (!told) return;
     const own = options.limits ?? {};
     const maxSize = Math.min(own.maxSize ?? Infinity, told.maxSize ?? Infinity);
-    store.apply({ type: "limits", limits: { ...told, ...own, ...(maxSize < Infinity && { maxSize }) } });
+    // The service tells the types of its default policy.
+    const { types, ...others } = told;
+    store.apply({ type: "limits", limits: { ...others, ...(types && !options.policy && { types }), ...own, ...(maxSize < Infinity && { maxSize }) } });
   };
   /** @param {Entry} [entry] */
   const ask = async (entry) => {

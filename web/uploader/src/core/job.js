@@ -7,7 +7,7 @@ import { WHOLE_SAMPLE_BYTES, requireReadable, verifyFile } from "./files.js";
 import { sendForm } from "./form.js";
 import { Arrived, SMALL_BYTES, UploadGone, openUpload } from "./open.js";
 import { sendParts } from "./parts.js";
-import { ProblemError, asProblem } from "./problem.js";
+import { ProblemError, asProblem, bodyLimitProblem } from "./problem.js";
 import { sendWhole } from "./put.js";
 
 /** @typedef {import("./entry.js").Entry} Entry */
@@ -22,6 +22,10 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 /** How often the file is begun anew when its upload is gone or lacks parts. */
 const RESTARTS = 4;
+/** After so many losses of the same body its size is suspected. */
+const LOSSES_BEFORE_DOUBT = 3;
+/** No proxy refuses bodies as small as this. */
+const LEAST_REFUSED_BYTES = 16 * 1024;
 /** How long the end waits for the digest of the whole. */
 const DIGEST_PATIENCE = 5_000;
 
@@ -43,6 +47,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     this.lanes = new Map();
     this.confirmations = 0;
+    /** The largest body that got through. */
+    this.largest = 0;
     /** The file was sent as a form, and it is not known what became of it. */
     this.formTried = false;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
@@ -210,6 +216,7 @@ export class Job {
       if (away || tries.seen !== this.confirmations) Object.assign(tries, { losses: 0, attempt: 0, seen: this.confirmations });
       if (away) return;
       tries.losses++;
+      if (tries.losses >= LOSSES_BEFORE_DOUBT && await this.isRefusedForSize(failure)) throw bodyLimitProblem();
     } else {
       if (!failure.retryable) throw failure;
       if (status !== 429) tries.refusals++;
@@ -226,6 +233,13 @@ export class Job {
         undo();
       };
     });
+  }
+
+  /** Whether something on the way takes no body of this size. Its refusal cannot be read without permission for the page, and looks as
+   * if nobody had answered. @param {ProblemError} failure */
+  async isRefusedForSize({ extra: { url, bytes = 0 } }) {
+    if (!url || bytes <= Math.max(this.largest, LEAST_REFUSED_BYTES)) return false;
+    return until(this.context.connection.takesOneByte(url), this.signal);
   }
 
   /** The file is on its way as long as one piece of work is. @param {string} lane @param {Lane} state */
@@ -297,6 +311,7 @@ export class Job {
   confirm(lane, bytes) {
     const { entry, context: { progress } } = this;
     this.confirmations++;
+    this.largest = Math.max(this.largest, bytes);
     progress.count(entry, bytes - entry.fly(lane, 0));
     this.setConfirmed(entry.confirmed + bytes);
   }

@@ -8,6 +8,7 @@
  * @property {number} [status] The status of the answer.
  * @property {number} [retryAfter] Milliseconds.
  * @property {string} [url] Where nobody answered.
+ * @property {number} [bytes] Of the body that was lost.
  * @property {string} [missing] Parts that a completion still needs.
  */
 
@@ -45,6 +46,13 @@ export const changedProblem = () => new ProblemError({
 /** Answers of the service have a code: a bare 413 comes from what stands in front of it. */
 const BODY_LIMIT_OF_PROXY =
   "A proxy in front of the service refuses bodies of this size: its limit must be raised (nginx: client_max_body_size 0).";
+
+/** What a page learns of a refusal that it may not read: the body is lost, and a single byte is not. */
+export const bodyLimitProblem = () => new ProblemError({
+  code: "body_limit",
+  message: "A proxy on the way seems to refuse bodies of this size, for small ones get through: its limit must be raised (nginx: client_max_body_size 0).",
+  retryable: true,
+});
 
 const RETRYABLE = new Set([408, 425, 429]);
 

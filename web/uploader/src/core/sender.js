@@ -68,19 +68,21 @@ export class Sender {
       if (kind === "bytes" && answer.status < 300) this.gate.count(Math.max(0, body - told));
       return answer;
     } catch (error) {
-      throw this.meaning(error, life.signal, signal, kind, target.url);
+      throw this.meaning(error, life.signal, signal, kind, { url: target.url, bytes: body });
     } finally {
       this.clock.clearTimeout(watchdog);
       life.done();
     }
   }
 
-  /** Why there is no answer. @param {unknown} error @param {AbortSignal} life @param {AbortSignal} asked @param {string} kind @param {string} url */
-  meaning(error, life, asked, kind, url) {
+  /** Why there is no answer. @param {unknown} error @param {AbortSignal} life @param {AbortSignal} asked @param {string} kind
+   * @param {{url: string, bytes: number}} lost */
+  meaning(error, life, asked, kind, { url, bytes }) {
     if (asked.aborted) return asked.reason;
     if (kind === "bytes") this.gate.lost();
     // Where nobody here asked for the end, a browser that says so has lost the connection.
     const failure = life.aborted ? life.reason : networkProblem(kind === "bytes" ? "The storage cannot be reached." : "The service cannot be reached.");
-    return new ProblemError(failure.problem, { ...failure.extra, url });
+    // A request that was ended from here says nothing of the size.
+    return new ProblemError(failure.problem, { ...failure.extra, url, ...(kind === "bytes" && !life.aborted && { bytes }) });
   }
 }

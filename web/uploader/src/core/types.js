@@ -183,6 +183,7 @@
  * @property {(request: {url: string, headers: Record<string, string>, signal: AbortSignal, onMessage: (data: string) => void}) => Promise<number>} stream
  *   Server-Sent Events; resolves with the status when the stream ends.
  * @property {(url: string, signal: AbortSignal) => Promise<boolean>} reach Whether anything answers there, be it a refusal.
+ * @property {(url: string, signal: AbortSignal) => Promise<boolean>} [reachWithByte] Whether a body of one byte is answered there, be it by a refusal.
  */
 
 /**

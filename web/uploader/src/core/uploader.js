@@ -72,18 +72,25 @@ export class FileUploader {
   admission() {
     const { items, limits } = this.state;
     const { maxSize = Infinity, maxFiles = Infinity, types = [] } = limits ?? this.options.limits ?? {};
+    const { left = Infinity } = limits ?? {};
+    // What the service accepts by its policy it also finds out by the bytes: a file without a type is not refused here.
+    const mayBeUntyped = !this.options.limits?.types;
     const counted = items.filter(({ state }) => !["cancelled", "failed", "rejected"].includes(state.kind));
     let count = counted.length;
+    // Uploads that are open have their room already.
+    let room = left - counted.reduce((sum, { state, uploadId, size }) => sum + (uploadId || state.kind === "ready" ? 0 : size), 0);
     const key = (/** @type {string} */ path, /** @type {number} */ size, /** @type {number} */ modified) => `${path}\n${size}\n${modified}`;
     const known = new Set(counted.filter(({ state }) => state.kind !== "ready").map((item) => key(item.path, item.size, item.lastModified)));
     return (/** @type {File} */ file, /** @type {string} */ path) => {
-      if (!hasType(file, types)) return { code: "wrong_type", types };
+      if (!hasType(file, types) && !(mayBeUntyped && file.type === "")) return { code: "wrong_type", types };
       if (file.size > maxSize) return { code: "too_large", maxSize };
       const own = key(path, file.size, file.lastModified);
       if (known.has(own)) return { code: "duplicate" };
       if (count >= maxFiles) return { code: "too_many", maxFiles };
+      if (file.size > room) return { code: "quota", left: Math.max(0, room) };
       known.add(own);
       count++;
+      room -= file.size;
       return null;
     };
   }

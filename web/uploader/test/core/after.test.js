@@ -95,6 +95,25 @@ test("refused files are told together, with what they exceed", async (t) => {
   ]);
 });
 
+test("what the policy and the quota of the tenant do not take is refused before it is sent", async (t) => {
+  const w = world(t, { tenantLimits: { content_types: ["image/*"], quota_left: 100 } });
+  const page = w.page();
+  const image = (size, name) => fakeFile(size, name, { type: "image/png" });
+  page.uploader.add([image(10, "a.png")]);
+  await page.becomes("ready");
+  assert.deepEqual([page.uploader.state.limits.types, page.uploader.state.limits.left], [["image/*"], 100]);
+  const { added, refused } = page.uploader.add([image(60, "b.png"), image(60, "c.png"), fakeFile(10, "d.txt", { type: "text/plain" }), fakeFile(10, "without-a-type")]);
+  assert.equal(added.length, 2);
+  assert.deepEqual(refused, [
+    { name: "c.png", path: "c.png", code: "quota", left: 40 },
+    { name: "d.txt", path: "d.txt", code: "wrong_type", types: ["image/*"] },
+  ]);
+  const other = w.page({ policy: "documents" });
+  other.uploader.add([fakeFile(10, "e.txt", { type: "text/plain" })]);
+  await other.becomes("ready");
+  assert.equal(other.uploader.state.limits.types, undefined, "another policy has other types");
+});
+
 test("paths of folders are kept with the asset", async (t) => {
   const w = world(t);
   const page = w.page({ metadata: { project: 7 } });
@@ -174,6 +193,26 @@ test("the time left is right within 15 % after a tenth of the way, at a steady s
   await page.becomes("ready", undefined, 600_000);
   assert.ok(told.length > 5);
   for (const [at, eta] of told) assert.ok(Math.abs(at + eta * 1000 - end) / (end - at) < 0.15, `${eta} at ${end - at}`);
+});
+
+test("the time left grows by steps of a fifth at most, when the line becomes slow or holds still for some seconds", () => {
+  const bytesAt = {
+    halved: (at) => (at < 30_000 ? 100_000 : 50_000),
+    "held still": (at) => (at > 30_000 && at < 35_000 ? 0 : 100_000),
+    doubled: (at) => (at < 30_000 ? 50_000 : 100_000),
+  };
+  for (const [name, bytes] of Object.entries(bytesAt)) {
+    const meter = new Meter();
+    let [left, before] = [120_000_000, Infinity];
+    for (let at = 0; at <= 60_000; at += 100) {
+      meter.count(bytes(at), at);
+      left -= bytes(at);
+      if (at % 500 !== 0 || at < 2000) continue;
+      const eta = etaOf(left, meter.rate(at));
+      assert.ok(eta <= 1.2 * before, `${name}: ${eta} s after ${before} s, ${at} ms from the start`);
+      before = eta;
+    }
+  }
 });
 
 test("a meter measures a window, and no pause", () => {

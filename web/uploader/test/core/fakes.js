@@ -155,6 +155,8 @@ export class FakeService {
   processingTime = 0;
   verdict = "ready";
   ids = 1;
+  /** What the service tells of limits to those who have a credential. */
+  tenantLimits = {};
   streams = new Set();
   /** Answers instead of the service: `(request) => response | "hang" | "cut" | undefined`. */
   fault = () => undefined;
@@ -165,17 +167,27 @@ export class FakeService {
 
   wait(milliseconds, signal) {
     return new Promise((resolve, reject) => {
-      const timer = this.clock.setTimeout(resolve, milliseconds);
-      signal?.addEventListener("abort", () => {
+      const abort = () => {
         this.clock.clearTimeout(timer);
         reject(signal.reason);
-      });
+      };
+      const timer = this.clock.setTimeout(() => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      }, milliseconds);
+      signal?.addEventListener("abort", abort);
     });
   }
 
   reach = async (url, signal) => {
     await this.wait(this.latency, signal);
     return this.reachable === true || (Array.isArray(this.reachable) && this.reachable.includes(new URL(url).origin));
+  };
+
+  reachWithByte = async (url, signal) => {
+    await this.wait(this.latency, signal);
+    const { origin, pathname: path } = new URL(url);
+    return await this.reach(url, signal) && await this.fault({ method: "POST", origin, path, body: new Blob(["0"]) }) !== "cut";
   };
 
   send = async (request) => {
@@ -217,7 +229,7 @@ export class FakeService {
     if (url.pathname.endsWith("/form")) return this.form(request, url.pathname.split("/")[2]);
     const token = request.headers?.authorization?.replace("Bearer ", "");
     if (url.pathname === "/v1/limits") {
-      return response(200, { max_size: 50e12, url_expires_in: this.urlLife / 1000, checksums: this.checksums });
+      return response(200, { max_size: 50e12, url_expires_in: this.urlLife / 1000, checksums: this.checksums, ...(token && this.tenantLimits) });
     }
     const grant = [...this.uploads.values()].find((upload) => upload.grant === token);
     if (!this.keys.has(token) && !grant) return problem(401, "unauthenticated");

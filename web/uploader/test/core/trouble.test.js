@@ -1,6 +1,7 @@
 // What goes wrong outside: the network, the file, other tabs, the end of a page.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import test from "node:test";
 import { ENDPOINT, MIB, STORE, World, fakeFile, turn } from "./fakes.js";
 
@@ -85,6 +86,46 @@ test("connections that break although the other side is there come to an end", a
   w.service.fault = () => undefined;
   page.uploader.retry(page.item().id);
   await page.becomes("ready");
+});
+
+test("a size that a proxy refuses without a readable answer is named as such, and can be tried again", async (t) => {
+  const w = world(t);
+  const page = w.page();
+  w.service.fault = ({ body }) => (body instanceof Blob && body.size > MIB ? "cut" : undefined);
+  page.uploader.add([fakeFile(12 * MIB)]);
+  await page.becomes("failed", undefined, 30_000);
+  const { problem } = page.item().state;
+  assert.deepEqual([problem.code, problem.retryable], ["body_limit", true]);
+  assert.match(problem.message, /client_max_body_size/);
+  assert.ok(w.service.puts().length <= 3 * 3 + 2, `${w.service.puts().length} bodies were sent`);
+  w.service.fault = () => undefined;
+  page.uploader.retry(page.item().id);
+  await page.becomes("ready");
+});
+
+test("a line that breaks after bodies of the same size got through is no proxy that refuses them", async (t) => {
+  const w = world(t);
+  const page = w.page();
+  page.uploader.add([fakeFile(60 * MIB)]);
+  await some(w, 2);
+  w.service.fault = ({ body }) => (body instanceof Blob && body.size > MIB ? "cut" : undefined);
+  await page.becomes("failed", undefined, 1_200_000);
+  assert.equal(page.item().state.problem.code, "network");
+});
+
+test("a job in many lanes leaves one listener at its signal, and none of those who waited", async (t) => {
+  const w = world(t);
+  const page = w.page();
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.message);
+  process.on("warning", warned);
+  t.after(() => process.off("warning", warned));
+  page.uploader.add([fakeFile(60 * MIB)]);
+  await some(w, 6);
+  const [{ job }] = page.uploader.entries.values();
+  assert.equal(getEventListeners(job.signal, "abort").length, 1);
+  await page.becomes("ready");
+  assert.deepEqual(warnings.filter((text) => text.includes("MaxListeners")), []);
 });
 
 test("a file that vanished is told at once, and again at the next try; nothing is aborted", async (t) => {

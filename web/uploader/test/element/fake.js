@@ -68,6 +68,7 @@ export class FakeUploader {
     for (const source of sources) {
       const { file, path } = source instanceof File ? { file: source } : source;
       if (file.size > this.limits.maxSize) refused.push({ name: file.name, path: path ?? file.name, code: "too_large", maxSize: this.limits.maxSize });
+      else if (file.size > this.limits.left) refused.push({ name: file.name, path: path ?? file.name, code: "quota", left: this.limits.left });
       else added.push(this.put({ name: file.name, path: path ?? file.name, size: file.size, type: file.type }));
     }
     this.state = this.#snapshot();

@@ -1,4 +1,6 @@
-/** @typedef {import("./types.js").Clock} Clock */
+/** Calls `listener` when the signal is given; answers with the way to undo that. The signal itself has one listener for all: the many lanes
+ * of a job are no leak, and Node warns of more than ten. @param {AbortSignal} signal @param {() => void} listener */
+export function onAbort(signal: AbortSignal, listener: () => void): () => undefined;
 /** A signal that is given with the first of these, and the way to let go of them.
  * @param {(AbortSignal | undefined)[]} signals @returns {{signal: AbortSignal, abort: (reason: unknown) => void, done: () => void}} */
 export function anySignal(signals: (AbortSignal | undefined)[]): {

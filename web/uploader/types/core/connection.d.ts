@@ -32,6 +32,10 @@ export class Connection {
     onReturn(wake: () => void): () => undefined;
     /** Whether anything answers at an address: roots of storages redirect to places where a page may not go. @param {string} address */
     probe(address: string): Promise<boolean>;
+    /** Whether a body of one byte gets through where a larger one was lost. Nothing that is signed goes along. @param {string} url */
+    takesOneByte(url: string): Promise<boolean>;
+    /** @param {(signal: AbortSignal) => Promise<boolean>} question */
+    asks(question: (signal: AbortSignal) => Promise<boolean>): Promise<boolean>;
     /** Waits while nobody answers at an address, for any length. Answers whether it was away.
      * @param {string} url @param {AbortSignal} signal @param {() => void} onAway */
     settle(url: string, signal: AbortSignal, onAway: () => void): Promise<boolean>;

@@ -35,6 +35,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     lanes: Map<string, Lane>;
     confirmations: number;
+    /** The largest body that got through. */
+    largest: number;
     /** The file was sent as a form, and it is not known what became of it. */
     formTried: boolean;
     /** What the completion answered. @type {import("./types.js").Asset | undefined} */
@@ -73,6 +75,9 @@ export class Job {
         attempt: number;
         seen: number;
     }): Promise<void>;
+    /** Whether something on the way takes no body of this size. Its refusal cannot be read without permission for the page, and looks as
+     * if nobody had answered. @param {ProblemError} failure */
+    isRefusedForSize({ extra: { url, bytes } }: ProblemError): Promise<boolean>;
     /** The file is on its way as long as one piece of work is. @param {string} lane @param {Lane} state */
     setLane(lane: string, state: Lane): void;
     /** @param {number} [from] @param {number} [to] */

@@ -16,6 +16,7 @@ export function asProblem(error: unknown): ProblemError;
  * @property {number} [status] The status of the answer.
  * @property {number} [retryAfter] Milliseconds.
  * @property {string} [url] Where nobody answered.
+ * @property {number} [bytes] Of the body that was lost.
  * @property {string} [missing] Parts that a completion still needs.
  */
 export class ProblemError extends Error {
@@ -31,6 +32,7 @@ export function networkProblem(message: string): ProblemError;
 export function stalledProblem(): ProblemError;
 export function unreadableProblem(): ProblemError;
 export function changedProblem(): ProblemError;
+export function bodyLimitProblem(): ProblemError;
 export type Problem = import("./types.js").Problem;
 export type HttpResponse = import("./types.js").HttpResponse;
 export type Extra = {
@@ -50,6 +52,10 @@ export type Extra = {
      * Where nobody answered.
      */
     url?: string | undefined;
+    /**
+     * Of the body that was lost.
+     */
+    bytes?: number | undefined;
     /**
      * Parts that a completion still needs.
      */

@@ -32,8 +32,12 @@ export class Sender {
     sendNow({ kind, signal, patience, onProgress, bytes, ...request }: Omit<Sending, "target" | "order"> & {
         patience: number;
     }, target: Target): Promise<import("./types.js").HttpResponse>;
-    /** Why there is no answer. @param {unknown} error @param {AbortSignal} life @param {AbortSignal} asked @param {string} kind @param {string} url */
-    meaning(error: unknown, life: AbortSignal, asked: AbortSignal, kind: string, url: string): any;
+    /** Why there is no answer. @param {unknown} error @param {AbortSignal} life @param {AbortSignal} asked @param {string} kind
+     * @param {{url: string, bytes: number}} lost */
+    meaning(error: unknown, life: AbortSignal, asked: AbortSignal, kind: string, { url, bytes }: {
+        url: string;
+        bytes: number;
+    }): any;
 }
 export type HttpResponse = import("./types.js").HttpResponse;
 export type Target = {

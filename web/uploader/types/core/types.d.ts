@@ -442,6 +442,10 @@ export type HttpPort = {
      * Whether anything answers there, be it a refusal.
      */
     reach: (url: string, signal: AbortSignal) => Promise<boolean>;
+    /**
+     * Whether a body of one byte is answered there, be it by a refusal.
+     */
+    reachWithByte?: ((url: string, signal: AbortSignal) => Promise<boolean>) | undefined;
 };
 /**
  * What is kept between pages: no credential, no byte of a file.

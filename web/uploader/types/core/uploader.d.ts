@@ -43,21 +43,31 @@ export class FileUploader {
         types: string[];
         maxSize?: undefined;
         maxFiles?: undefined;
+        left?: undefined;
     } | {
         code: string;
         maxSize: number;
         types?: undefined;
         maxFiles?: undefined;
+        left?: undefined;
     } | {
         code: string;
         types?: undefined;
         maxSize?: undefined;
         maxFiles?: undefined;
+        left?: undefined;
     } | {
         code: string;
         maxFiles: number;
         types?: undefined;
         maxSize?: undefined;
+        left?: undefined;
+    } | {
+        code: string;
+        left: number;
+        types?: undefined;
+        maxSize?: undefined;
+        maxFiles?: undefined;
     } | null;
     /** The files of an id, or all of them. @param {string} [id] */
     chosen(id?: string): Entry[];

@@ -19,6 +19,9 @@ export function httpPort(fetch) {
       // Some let a page read what they answer, some forbid to embed it, and most do neither.
       return await answers("cors") || answers("no-cors");
     },
+    // A request that a page may send anywhere without permission, and that changes nothing anywhere. Whoever answers it, it has passed.
+    reachWithByte: (url, signal) =>
+      ask(url, { method: "POST", mode: "no-cors", body: "0", cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer", signal }).then(() => true, () => false),
   };
 }
 
