@@ -30,6 +30,7 @@ use crate::engine::uploads::UploadEngine;
 use crate::engine::{EnginePorts, Error, Result};
 use crate::store::{AssetQuery, RowChange, Store, Tx};
 
+mod bulk;
 mod cdn_purge;
 mod leftovers;
 

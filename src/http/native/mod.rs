@@ -3,6 +3,10 @@
 use super::openapi::ApiRoutes;
 
 mod asset_view;
+mod bulk_handlers;
+mod bulk_routes;
+mod bulk_view;
+mod bulk_wire;
 mod grant_handlers;
 mod grant_routes;
 mod grant_view;
@@ -25,4 +29,5 @@ pub(super) fn routes() -> ApiRoutes {
         .merge(routes::asset_routes())
         .merge(routes::link_routes())
         .merge(grant_routes::grant_routes())
+        .merge(bulk_routes::bulk_routes())
 }

@@ -91,7 +91,7 @@ async fn update_asset(conn: &mut SqlConnection, asset: &Asset) -> Result<(), Gro
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
          verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
-         media_type = $19, findings = $20, quota_charge = $21, delete_at = $22, damage = $23 \
+         media_type = $19, findings = $20, quota_charge = $21, delete_at = $22, damage = $23, owner_id = $24 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -116,7 +116,8 @@ async fn update_asset(conn: &mut SqlConnection, asset: &Asset) -> Result<(), Gro
     .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json))
     .bind(asset.quota_charge.map(u64::cast_signed))
     .bind(asset.delete_at.map(at))
-    .bind(asset.damage().map(StoredDamage::code));
+    .bind(asset.damage().map(StoredDamage::code))
+    .bind(asset.owner.0);
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
