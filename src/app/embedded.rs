@@ -22,6 +22,7 @@ use crate::blob::{LocalReader, StoreCapabilities};
 use crate::config::ServiceConfig;
 use crate::domain::clock::OsEntropy;
 use crate::http::server;
+use crate::http::tls::ReloadableCertificate;
 
 /// Name of the bucket in the embedded store.
 pub(super) const fn bucket_name() -> &'static str {
