@@ -32,7 +32,7 @@ pub async fn examine(
     try_way: impl AsyncFnOnce(&str, &str) -> Vec<DoctorFinding>,
 ) -> Vec<DoctorFinding> {
     let mut findings = examine_settings(config);
-    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let public_url = config.api_origin();
     let opening = Box::pin(Resources::open(config, ProcessRole::Attach, &public_url));
     let resources = match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(resources)) => resources,
@@ -75,7 +75,7 @@ fn check_public_url(config: &ServiceConfig) -> DoctorFinding {
     let Some(url) = &config.public_url else {
         return DoctorFinding::warning(
             "public URL",
-            format!("not set: answers name {}", config.origin(config.listen)),
+            format!("not set: answers name {}", config.api_origin()),
             "Set GANTRY_PUBLIC_URL to the address by which clients reach the service.",
         );
     };

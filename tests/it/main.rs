@@ -50,4 +50,5 @@ mod support;
 mod tenants;
 mod tls;
 mod tus;
+mod unix_socket;
 mod webhooks;
