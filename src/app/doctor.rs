@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::Resources;
+use super::production::find_trial_settings;
 use super::resources::ProcessRole;
 use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
 use crate::domain::clock::{Clock as _, SystemClock};
@@ -57,6 +58,7 @@ fn examine_settings(config: &ServiceConfig) -> Vec<DoctorFinding> {
     let mut findings = vec![check_public_url(config), check_certificate(config)];
     findings.extend(check_admin_key(config));
     findings.extend(check_file_system(config));
+    findings.extend(find_trial_settings(config));
     if config.signing_keys.is_empty() && matches!(config.database, DatabaseConfig::Postgres(_)) {
         findings.push(DoctorFinding::warning(
             "signing key",
@@ -113,13 +115,17 @@ fn check_admin_key(config: &ServiceConfig) -> Option<DoctorFinding> {
     Some(DoctorFinding::failure("admin key", found, format!("chmod 600 {}, and rotate the key.", file.display())))
 }
 
+/// True if the directory is on a file system over a network. `false` if the system does not know it.
+pub(super) fn is_on_network(dir: &std::path::Path) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|disk| NETWORK_FILE_SYSTEMS.contains(&disk.f_type.cast_unsigned()))
+}
+
 fn check_file_system(config: &ServiceConfig) -> Option<DoctorFinding> {
     let embedded = matches!(config.store, StoreConfig::Embedded { .. });
     if !embedded && !matches!(config.database, DatabaseConfig::Sqlite(_)) {
         return None;
     }
-    let kind = rustix::fs::statfs(&config.data_dir).ok()?.f_type.cast_unsigned();
-    NETWORK_FILE_SYSTEMS.contains(&kind).then(|| {
+    is_on_network(&config.data_dir).then(|| {
         DoctorFinding::failure(
             "file system",
             format!("{} is on a network: locks and fsync are not to be relied upon there", config.data_dir.display()),

@@ -32,6 +32,7 @@ mod heartbeat;
 mod local_reader;
 mod object_store;
 mod pipeline;
+mod production;
 mod reload;
 mod resources;
 mod restore;
@@ -40,6 +41,7 @@ mod secrets;
 pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
 pub use follow::{FollowPace, FollowStep, follow_instance};
+pub use production::refuse_trial_settings;
 pub use resources::{DatabaseHandle, ProcessRole};
 pub use restore::{RestoreReport, check_backup, restore_backup};
 
@@ -49,6 +51,7 @@ use resources::Resources;
 /// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`. `overrides`: the
 /// sources of the settings, which SIGHUP reads again.
 pub async fn serve(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    refuse_trial_settings(config)?;
     let reload = SettingsReload::listen(config, overrides)?;
     let api = bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let public_url = match (&config.public_url, api.tcp_address()?) {
@@ -123,6 +126,7 @@ async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
 pub async fn work(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    refuse_trial_settings(config)?;
     let reload = SettingsReload::listen(config, overrides)?;
     let public_url = config.api_origin();
     let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::layers::MergedSettings;
 use super::units::parse_size;
 use super::{
-    DatabaseConfig, InvalidSettings, ListenAddress, ServiceConfig, StoreConfig, deliveries, issuers,
+    DatabaseConfig, InvalidSettings, ListenAddress, ServiceConfig, ServiceProfile, StoreConfig, deliveries, issuers,
     processing, redacted, webhooks,
 };
 use crate::domain::clock::parse_duration;
@@ -127,6 +127,11 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
     let config = ServiceConfig {
         shown,
         fingerprints,
+        profile: c.parse_value("profile", "default or production", ServiceProfile::Default, |text| match text {
+            "default" => Some(ServiceProfile::Default),
+            "production" => Some(ServiceProfile::Production),
+            _ => None,
+        }),
         public_url: c.api_origin(&listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),

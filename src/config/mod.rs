@@ -38,6 +38,8 @@ pub struct ServiceConfig {
     pub shown: BTreeMap<String, String>,
     /// SHA-256 of each setting's text by name, which tells a changed secret.
     fingerprints: BTreeMap<String, [u8; 32]>,
+    /// Whether settings that are good for trying only are refused.
+    pub profile: ServiceProfile,
     /// Where the API listens.
     pub listen: ListenAddress,
     /// The only origin of URLs in answers; `None`: the listening address.
@@ -86,6 +88,15 @@ pub struct ServiceConfig {
     pub processing: ProcessingConfig,
     /// Settings of the workers.
     pub worker: worker::WorkerSettings,
+}
+
+/// What the service is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceProfile {
+    /// Anything: it starts with what there is.
+    Default,
+    /// Production: it refuses to start with settings that are good for trying only.
+    Production,
 }
 
 /// Kind and location of the database.

@@ -41,6 +41,7 @@ mod pages;
 mod presign;
 mod private_ca;
 mod processing;
+mod production;
 mod reload;
 mod repository;
 mod scan;
