@@ -55,7 +55,7 @@ pub async fn examine(
 }
 
 fn examine_settings(config: &ServiceConfig) -> Vec<DoctorFinding> {
-    let mut findings = vec![check_public_url(config), check_certificate(config)];
+    let mut findings = vec![check_public_url(config), check_certificate(config), check_threads(config)];
     findings.extend(check_admin_key(config));
     findings.extend(check_file_system(config));
     findings.extend(find_trial_settings(config));
@@ -102,6 +102,15 @@ fn check_certificate(config: &ServiceConfig) -> DoctorFinding {
             "Set tls.certificate to the chain and tls.key to its key, both PEM.",
         ),
     }
+}
+
+fn check_threads(config: &ServiceConfig) -> DoctorFinding {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = match config.threads {
+        None => format!("{processors}, as many as processors"),
+        Some(threads) => format!("{threads} by server.threads, with {processors} processors"),
+    };
+    DoctorFinding::ok("threads", found)
 }
 
 fn check_admin_key(config: &ServiceConfig) -> Option<DoctorFinding> {

@@ -148,6 +148,10 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         log_level: c.text("log.level"),
         otlp_endpoint: otlp_endpoint(&mut c),
         tls: tls(&mut c),
+        threads: c.parse_value("server.threads", "a number from 1 to 1024, or empty", None, |text| {
+            let number = || text.parse().ok().filter(|threads| (1..=1024).contains(threads));
+            if text.is_empty() { Some(None) } else { number().map(Some) }
+        }),
         server: connection_limits(&mut c, &forwarding, engine.body_pace),
         json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)

@@ -68,6 +68,8 @@ pub struct ServiceConfig {
     pub otlp_endpoint: Option<String>,
     /// The certificate of both listeners; `None`: plain HTTP.
     pub tls: Option<tls::CertificateFiles>,
+    /// Worker threads of the runtime; `None`: as many as processors.
+    pub threads: Option<usize>,
     /// Limits of connections.
     pub server: server::ServerLimits,
     /// Maximum bytes of the JSON bodies of all requests together.

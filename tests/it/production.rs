@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::database::Place;
 use crate::support::process::Instance;
 
-const PRODUCTION: [(&str, &str); 3] = [
+const PRODUCTION: [(&str, &str); 4] = [
     ("GANTRY_PROFILE", "production"),
     ("GANTRY_PUBLIC_URL", "https://files.example"),
     ("GANTRY_STORE_PUBLIC_URL", "https://store.example"),
+    ("GANTRY_SERVER__THREADS", "3"),
 ];
 
 #[tokio::test]
@@ -63,8 +64,33 @@ async fn a_sound_configuration_starts_and_shows_no_key() {
     instance.start(None).await;
     assert!(!std::path::Path::new(&data).join("admin.key").exists());
     assert_eq!(instance.run(&["key", "list"]), "");
+    let doctor = instance.gantry(&["doctor"]).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("threads") && said.contains("3 by server.threads"), "{said}");
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     let doctor = instance.gantry(&["doctor"]).output().unwrap();
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(said.contains("FAIL  permissions"), "{said}");
+}
+
+/// Threads of a process that the runtime has named.
+fn worker_threads(process: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.starts_with("tokio-rt-worker") || name.starts_with("tokio-runtime-w")).count()
+}
+
+#[tokio::test]
+async fn the_runtime_has_the_threads_that_are_set() {
+    let count = async |threads: &str| {
+        let mut instance = Instance::new(Place::fresh_file(), &[("GANTRY_SERVER__THREADS", threads)]);
+        instance.start(None).await;
+        worker_threads(instance.process_id())
+    };
+    // Blocking threads have the same name; they end after some idle seconds and are fewer than the difference here.
+    let (few, many) = (count("1").await, count("64").await);
+    assert!(few < 60 && many >= 64, "{few} {many}");
+    let refused = Instance::new(Place::fresh_file(), &[("GANTRY_SERVER__THREADS", "0")]);
+    let refused = refused.gantry(&["check-config"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("server.threads"));
 }
