@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::format;
-use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
+use crate::config::{DatabaseConfig, ServiceConfig, ServiceProfile, StoreConfig};
 use crate::domain::ids::TenantId;
 use crate::domain::key::{KeyScope, KeyScopes};
 use crate::domain::tenant::DEFAULT_TENANT;
@@ -42,6 +42,8 @@ pub(super) async fn ensure_default_tenant(
         Err(other) => return Err(other.into()),
     };
     let shown = match &config.database {
+        // A key that is shown or written down is no start for production.
+        DatabaseConfig::Sqlite(_) if config.profile == ServiceProfile::Production => FirstKey::None,
         DatabaseConfig::Sqlite(_) => {
             let key = registry.create_key(tenant.id, KeyScopes::ADMIN, None).await?.reveal();
             if std::io::stdout().is_terminal() {

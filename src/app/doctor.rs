@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::Resources;
+use super::production::find_trial_settings;
 use super::resources::ProcessRole;
 use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
 use crate::domain::clock::{Clock as _, SystemClock};
@@ -32,7 +33,7 @@ pub async fn examine(
     try_way: impl AsyncFnOnce(&str, &str) -> Vec<DoctorFinding>,
 ) -> Vec<DoctorFinding> {
     let mut findings = examine_settings(config);
-    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let public_url = config.api_origin();
     let opening = Box::pin(Resources::open(config, ProcessRole::Attach, &public_url));
     let resources = match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(resources)) => resources,
@@ -54,9 +55,10 @@ pub async fn examine(
 }
 
 fn examine_settings(config: &ServiceConfig) -> Vec<DoctorFinding> {
-    let mut findings = vec![check_public_url(config), check_certificate(config)];
+    let mut findings = vec![check_public_url(config), check_certificate(config), check_threads(config)];
     findings.extend(check_admin_key(config));
     findings.extend(check_file_system(config));
+    findings.extend(find_trial_settings(config));
     if config.signing_keys.is_empty() && matches!(config.database, DatabaseConfig::Postgres(_)) {
         findings.push(DoctorFinding::warning(
             "signing key",
@@ -75,7 +77,7 @@ fn check_public_url(config: &ServiceConfig) -> DoctorFinding {
     let Some(url) = &config.public_url else {
         return DoctorFinding::warning(
             "public URL",
-            format!("not set: answers name {}", config.origin(config.listen)),
+            format!("not set: answers name {}", config.api_origin()),
             "Set GANTRY_PUBLIC_URL to the address by which clients reach the service.",
         );
     };
@@ -102,6 +104,15 @@ fn check_certificate(config: &ServiceConfig) -> DoctorFinding {
     }
 }
 
+fn check_threads(config: &ServiceConfig) -> DoctorFinding {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = match config.threads {
+        None => format!("{processors}, as many as processors"),
+        Some(threads) => format!("{threads} by server.threads, with {processors} processors"),
+    };
+    DoctorFinding::ok("threads", found)
+}
+
 fn check_admin_key(config: &ServiceConfig) -> Option<DoctorFinding> {
     let file = config.data_dir.join("admin.key");
     let mode = std::fs::metadata(&file).ok()?.permissions().mode();
@@ -113,13 +124,17 @@ fn check_admin_key(config: &ServiceConfig) -> Option<DoctorFinding> {
     Some(DoctorFinding::failure("admin key", found, format!("chmod 600 {}, and rotate the key.", file.display())))
 }
 
+/// True if the directory is on a file system over a network. `false` if the system does not know it.
+pub(super) fn is_on_network(dir: &std::path::Path) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|disk| NETWORK_FILE_SYSTEMS.contains(&disk.f_type.cast_unsigned()))
+}
+
 fn check_file_system(config: &ServiceConfig) -> Option<DoctorFinding> {
     let embedded = matches!(config.store, StoreConfig::Embedded { .. });
     if !embedded && !matches!(config.database, DatabaseConfig::Sqlite(_)) {
         return None;
     }
-    let kind = rustix::fs::statfs(&config.data_dir).ok()?.f_type.cast_unsigned();
-    NETWORK_FILE_SYSTEMS.contains(&kind).then(|| {
+    is_on_network(&config.data_dir).then(|| {
         DoctorFinding::failure(
             "file system",
             format!("{} is on a network: locks and fsync are not to be relied upon there", config.data_dir.display()),

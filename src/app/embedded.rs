@@ -195,7 +195,7 @@ pub(super) async fn start(
     let ourselves = [address.ip(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(IpNet::from);
     let limits = config.server.clone().with_proxies(&ourselves);
     let certificate = super::load_certificate(config, &stop)?;
-    let listener = server::Listener::new(listener, certificate.clone());
+    let listener = server::Listener::new(server::ServerSocket::Tcp(listener), certificate.clone());
     tasks.spawn(server::serve(listener, answer, limits, stop.clone()));
     tasks.close();
     Ok(Some(EmbeddedStoreServer { address, silent: false, store, certificate, stop, tasks }))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::config::{ConfigOverrides, ServiceConfig};
+use crate::config::{ConfigOverrides, ListenAddress, ServiceConfig};
 use crate::domain::node::NodeRole;
 use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
@@ -32,6 +32,7 @@ mod heartbeat;
 mod local_reader;
 mod object_store;
 mod pipeline;
+mod production;
 mod reload;
 mod resources;
 mod restore;
@@ -40,6 +41,7 @@ mod secrets;
 pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
 pub use follow::{FollowPace, FollowStep, follow_instance};
+pub use production::refuse_trial_settings;
 pub use resources::{DatabaseHandle, ProcessRole};
 pub use restore::{RestoreReport, check_backup, restore_backup};
 
@@ -49,9 +51,13 @@ use resources::Resources;
 /// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`. `overrides`: the
 /// sources of the settings, which SIGHUP reads again.
 pub async fn serve(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    refuse_trial_settings(config)?;
     let reload = SettingsReload::listen(config, overrides)?;
-    let api = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    let public_url = config.public_url.clone().unwrap_or(config.origin(api.local_addr()?));
+    let api = bind(&config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let public_url = match (&config.public_url, api.tcp_address()?) {
+        (None, Some(address)) => config.origin(address),
+        (Some(_), _) | (None, None) => config.api_origin(),
+    };
     let foundations = Resources::open(config, ProcessRole::Serve, &public_url).await?;
     let engine = foundations.engine.clone();
     bootstrap::ensure_default_tenant(config, &foundations.database, &public_url).await?;
@@ -74,7 +80,8 @@ pub async fn serve(config: &ServiceConfig, overrides: &ConfigOverrides, end: Can
     metrics::process().watch_disk(config.data_dir.clone());
     let certificate = load_certificate(config, &end)?;
     reload.spawn(ReloadTargets::new(&foundations, certificate.clone()), end.clone());
-    tracing::info!(address = %api.local_addr()?, public_url, "serving");
+    let address = api.tcp_address()?.map_or_else(|| config.listen.to_string(), |address| address.to_string());
+    tracing::info!(address, public_url, "serving");
     let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
     server::serve(
         server::Listener::new(api, certificate).with_interim_policy(config.early),
@@ -88,6 +95,15 @@ pub async fn serve(config: &ServiceConfig, overrides: &ConfigOverrides, end: Can
     background.finish(config.server.shutdown_grace).await;
     foundations.close().await;
     Ok(())
+}
+
+/// Binds the API's socket, or takes it over from the service manager.
+async fn bind(listen: &ListenAddress) -> std::io::Result<server::ServerSocket> {
+    match listen {
+        ListenAddress::Tcp(address) => Ok(server::ServerSocket::Tcp(TcpListener::bind(address).await?)),
+        ListenAddress::Unix { path, mode } => server::ServerSocket::bind_unix(path, *mode),
+        ListenAddress::ServiceManager => server::ServerSocket::from_service_manager(),
+    }
 }
 
 /// The certificate from the settings, which is reloaded when its files change.
@@ -110,8 +126,9 @@ async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
 pub async fn work(config: &ServiceConfig, overrides: &ConfigOverrides, end: CancellationToken) -> anyhow::Result<()> {
+    refuse_trial_settings(config)?;
     let reload = SettingsReload::listen(config, overrides)?;
-    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let public_url = config.api_origin();
     let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
     let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     heartbeat::spawn_heartbeat(&foundations, NodeRole::Work, end.clone());
@@ -128,7 +145,7 @@ pub async fn with_engine<T>(
     config: &ServiceConfig,
     job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let public_url = config.api_origin();
     let foundations = Resources::open(config, ProcessRole::Tool, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;
@@ -141,7 +158,7 @@ pub async fn with_import_engine<T>(
     instance: &str,
     job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
+    let public_url = config.api_origin();
     let rows = DatabaseHandle::open_for_import(config, instance).await?;
     let foundations = Resources::open_on(rows, config, ProcessRole::Tool, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;

@@ -137,10 +137,7 @@ async fn replace_password(servers: &postgres::DatabaseServers, url: &str) -> Upt
     if let Err(error @ OpenError::Refused { .. }) = postgres::try_login(url).await {
         return Uptake::Refused(chain(&error).to_string());
     }
-    match servers.replace_credentials(url) {
-        Ok(_) => Uptake::Taken,
-        Err(_) => Uptake::NeedsRestart,
-    }
+    if servers.replace_credentials(url).is_ok() { Uptake::Taken } else { Uptake::NeedsRestart }
 }
 
 /// Reads the files again whose names have not changed; returns what is new.

@@ -134,18 +134,19 @@ pub fn run() -> ExitCode {
     if let Some(GantryCommand::Decode { order }) = &command {
         return media::run_decode_child(order);
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if !matches!(command, Some(GantryCommand::Remote(_))) {
-        runtime.max_blocking_threads(MAX_BLOCKING_THREADS);
-    }
-    let runtime = match runtime.enable_all().build() {
+    let command = command.unwrap_or(GantryCommand::Serve);
+    let config = match load_config(&command, &flags) {
+        Ok(config) => config,
+        Err(error) => return print_failure(&error),
+    };
+    let runtime = match build_runtime(&command, config.as_ref()) {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(&error.into()),
     };
-    let outcome = match command.unwrap_or(GantryCommand::Serve) {
+    let outcome = match command {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
-        command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
+        command => runtime.block_on(dispatch(command, &flags, config)).map(|()| ExitCode::SUCCESS),
     };
     #[cfg(feature = "otlp")]
     traces::shut_down();
@@ -155,6 +156,29 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => print_failure(&error),
     }
+}
+
+/// The settings of the service, for the commands that need them whole.
+fn load_config(command: &GantryCommand, flags: &ConfigOverrides) -> anyhow::Result<Option<ServiceConfig>> {
+    let needs_none = matches!(
+        command,
+        GantryCommand::CheckConfig { .. }
+            | GantryCommand::Decode { .. }
+            | GantryCommand::Remote(_)
+            | GantryCommand::Doctor(_)
+    );
+    Ok(if needs_none { None } else { Some(ServiceConfig::load(flags)?) })
+}
+
+fn build_runtime(command: &GantryCommand, config: Option<&ServiceConfig>) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !matches!(command, GantryCommand::Remote(_)) {
+        runtime.max_blocking_threads(MAX_BLOCKING_THREADS);
+    }
+    if let Some(threads) = config.and_then(|config| config.threads) {
+        runtime.worker_threads(threads);
+    }
+    runtime.enable_all().build()
 }
 
 async fn run_doctor(options: doctor::DoctorArgs, flags: &ConfigOverrides) -> ExitCode {
@@ -169,11 +193,16 @@ fn print_failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Result<()> {
+/// `config`: the settings from [`load_config`].
+async fn dispatch(
+    command: GantryCommand,
+    flags: &ConfigOverrides,
+    config: Option<ServiceConfig>,
+) -> anyhow::Result<()> {
     if let GantryCommand::CheckConfig { defaults } = command {
         return operate::check_config(flags, defaults);
     }
-    let config = ServiceConfig::load(flags)?;
+    let Some(config) = config else { return Ok(()) };
     logs::start(&config)?;
     match command {
         GantryCommand::Serve => app::serve(&config, flags, shutdown_token()).await,

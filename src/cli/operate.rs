@@ -55,7 +55,7 @@ pub(super) fn check_config(flags: &ConfigOverrides, defaults: bool) -> anyhow::R
         print!("{DEFAULT_CONFIG_TOML}");
         return Ok(());
     }
-    ServiceConfig::load(flags)?;
+    app::refuse_trial_settings(&ServiceConfig::load(flags)?)?;
     println!("The settings are valid.");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Stage two: texts become values; all errors are collected and reported together.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use super::layers::MergedSettings;
 use super::units::parse_size;
 use super::{
-    DatabaseConfig, InvalidSettings, ServiceConfig, StoreConfig, deliveries, issuers, processing, redacted, webhooks,
+    DatabaseConfig, InvalidSettings, ListenAddress, ServiceConfig, ServiceProfile, StoreConfig, deliveries, issuers,
+    processing, redacted, webhooks,
 };
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::UploadTimeouts;
@@ -67,7 +68,7 @@ impl ConfigParser {
         })
     }
 
-    fn address(&mut self, name: &str) -> SocketAddr {
+    pub(super) fn address(&mut self, name: &str) -> SocketAddr {
         self.parse_value(name, "an address like 127.0.0.1:8080", SocketAddr::from(([127, 0, 0, 1], 0)), |text| {
             text.parse().ok()
         })
@@ -119,14 +120,19 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
     let fingerprint = |(name, text): (&String, &String)| (name.clone(), Sha256::digest(text.as_bytes()).into());
     let fingerprints = merged.texts.iter().map(fingerprint).collect();
     let mut c = ConfigParser { texts: merged.texts, errors: merged.errors };
-    let listen = c.address("listen");
+    let listen = c.listen();
     let data_dir = PathBuf::from(c.text("data_dir"));
     let engine = engine(&mut c);
-    let forwarding = forwarding(&mut c);
+    let forwarding = forwarding(&mut c, &listen);
     let config = ServiceConfig {
         shown,
         fingerprints,
-        public_url: c.public_origin("public_url", "listen", listen),
+        profile: c.parse_value("profile", "default or production", ServiceProfile::Default, |text| match text {
+            "default" => Some(ServiceProfile::Default),
+            "production" => Some(ServiceProfile::Production),
+            _ => None,
+        }),
+        public_url: c.api_origin(&listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
         disk_reserve: c.size("limits.disk_reserve"),
@@ -142,6 +148,10 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         log_level: c.text("log.level"),
         otlp_endpoint: otlp_endpoint(&mut c),
         tls: tls(&mut c),
+        threads: c.parse_value("server.threads", "a number from 1 to 1024, or empty", None, |text| {
+            let number = || text.parse().ok().filter(|threads| (1..=1024).contains(threads));
+            if text.is_empty() { Some(None) } else { number().map(Some) }
+        }),
         server: connection_limits(&mut c, &forwarding, engine.body_pace),
         json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
@@ -191,9 +201,14 @@ fn connection_limits(
     }
 }
 
-fn forwarding(c: &mut ConfigParser) -> TrustedForwarding {
+fn forwarding(c: &mut ConfigParser, listen: &ListenAddress) -> TrustedForwarding {
+    let mut proxies = c.parse_value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), parse_networks);
+    if !matches!(listen, ListenAddress::Tcp(_)) {
+        // The server names every peer of a Unix socket so.
+        proxies.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
+    }
     TrustedForwarding {
-        proxies: c.parse_value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), parse_networks).into(),
+        proxies: proxies.into(),
         header: c.parse_value(
             "server.forwarded_header",
             "x-forwarded-for, forwarded or none",

@@ -139,9 +139,10 @@ mod tests {
         let secret = ("CDN__SECRET", "0123456789abcdef0123456789abcdef");
         let hmac = [("DELIVERY", "cdn"), ("CDN__FORM", "hmac"), ("CDN__URL", "https://cdn.example"), secret];
         assert!(load(&hmac).unwrap().engine.deliveries.cdn.is_some());
+        let long = "0123456789abcdef".repeat(4);
         for form in ["cloudflare", "fastly", "bunny", "akamai"] {
             let settings = [("CDN__FORM", form), ("CDN__URL", "https://cdn.example"), ("CDN__SCOPE", "directory")];
-            load(&[&settings[..], &[("CDN__SECRET", &"0123456789abcdef".repeat(4))]].concat()).unwrap();
+            load(&[&settings[..], &[("CDN__SECRET", long.as_str())]].concat()).unwrap();
             let absent = load(&[&settings[..], &[("CDN__SECRET", "")]].concat()).unwrap_err().to_string();
             assert!(absent.contains("cdn.secret"), "{form}: {absent}");
         }

@@ -18,12 +18,14 @@ mod check;
 mod deliveries;
 mod issuers;
 mod layers;
+mod listen;
 mod origins;
 mod processing;
 mod redacted;
 pub(crate) mod units;
 mod webhooks;
 
+pub use listen::ListenAddress;
 pub use processing::ProcessingConfig;
 
 /// The annotated default settings.
@@ -36,8 +38,10 @@ pub struct ServiceConfig {
     pub shown: BTreeMap<String, String>,
     /// SHA-256 of each setting's text by name, which tells a changed secret.
     fingerprints: BTreeMap<String, [u8; 32]>,
-    /// Address of the API's listener.
-    pub listen: SocketAddr,
+    /// Whether settings that are good for trying only are refused.
+    pub profile: ServiceProfile,
+    /// Where the API listens.
+    pub listen: ListenAddress,
     /// The only origin of URLs in answers; `None`: the listening address.
     pub public_url: Option<String>,
     /// The origin of links; `None`: the same as `public_url`.
@@ -64,6 +68,8 @@ pub struct ServiceConfig {
     pub otlp_endpoint: Option<String>,
     /// The certificate of both listeners; `None`: plain HTTP.
     pub tls: Option<tls::CertificateFiles>,
+    /// Worker threads of the runtime; `None`: as many as processors.
+    pub threads: Option<usize>,
     /// Limits of connections.
     pub server: server::ServerLimits,
     /// Maximum bytes of the JSON bodies of all requests together.
@@ -84,6 +90,15 @@ pub struct ServiceConfig {
     pub processing: ProcessingConfig,
     /// Settings of the workers.
     pub worker: worker::WorkerSettings,
+}
+
+/// What the service is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceProfile {
+    /// Anything: it starts with what there is.
+    Default,
+    /// Production: it refuses to start with settings that are good for trying only.
+    Production,
 }
 
 /// Kind and location of the database.
@@ -142,6 +157,16 @@ impl ServiceConfig {
         format!("{scheme}://{address}")
     }
 
+    /// The origin of answers: the public URL, or the address that is listened on.
+    #[must_use]
+    pub fn api_origin(&self) -> String {
+        match (&self.public_url, &self.listen) {
+            (Some(url), _) => url.clone(),
+            (None, ListenAddress::Tcp(address)) => self.origin(*address),
+            (None, ListenAddress::Unix { .. } | ListenAddress::ServiceManager) => String::new(),
+        }
+    }
+
     /// Names of the settings that differ from another configuration's.
     #[must_use]
     pub fn changed_settings(&self, other: &Self) -> Vec<String> {
@@ -186,7 +211,7 @@ mod tests {
     #[test]
     fn the_annotated_file_is_the_default() {
         let config = config(&[]).unwrap();
-        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.listen, ListenAddress::Tcp("127.0.0.1:8080".parse().unwrap()));
         assert_eq!(config.public_url, None);
         assert_eq!(config.database, DatabaseConfig::Sqlite("./gantry-data/gantry.db".into()));
         assert_eq!(config.engine.max_size, 50_000_000_000_000);
@@ -219,10 +244,11 @@ mod tests {
         let flags = ConfigOverrides { file: Some(file), set: vec![("listen".to_owned(), "127.0.0.1:3".to_owned())] };
         let vars = [("GANTRY_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
         let config = ServiceConfig::from(&flags, vars.clone().into_iter()).unwrap();
-        assert_eq!((config.listen.port(), config.log_level.as_str()), (3, "warn"));
+        let port = |config: ServiceConfig| config.listen.to_string().rsplit_once(':').unwrap().1.to_owned();
+        assert_eq!((config.log_level.as_str(), port(config.clone())), ("warn", "3".to_owned()));
         let flags = ConfigOverrides { set: Vec::new(), ..flags };
-        assert_eq!(ServiceConfig::from(&flags, vars.into_iter()).unwrap().listen.port(), 2);
-        assert_eq!(ServiceConfig::from(&flags, std::iter::empty()).unwrap().listen.port(), 1);
+        assert_eq!(port(ServiceConfig::from(&flags, vars.into_iter()).unwrap()), "2");
+        assert_eq!(port(ServiceConfig::from(&flags, std::iter::empty()).unwrap()), "1");
     }
 
     #[test]

@@ -19,7 +19,7 @@ cp /bin/true "$work/target/release/gantry"
 dpkg-deb --info "$package" conffiles | sort | diff - <(printf '/etc/gantry/gantry.env\n/etc/gantry/gantry.toml\n') || fail "conffiles"
 dpkg-deb --extract "$package" "$work/root"
 dpkg-deb --control "$package" "$work/control"
-for file in infra/systemd/*.service infra/systemd/*.timer; do cmp "$file" "$work/root/lib/systemd/system/${file##*/}" || fail "$file is not in the package"; done
+for file in infra/systemd/*.service infra/systemd/*.timer infra/systemd/*.socket; do cmp "$file" "$work/root/lib/systemd/system/${file##*/}" || fail "$file is not in the package"; done
 for script in postinst prerm postrm; do sh -n "$work/control/$script" || fail "$script"; done
 grep -q 'deb-systemd-helper unmask gantry.service' "$work/control/postinst" || fail "postinst does not know the service"
 ! grep -q 'deb-systemd-invoke start' "$work/control/postinst" || fail "the package starts what has no settings"
@@ -32,8 +32,8 @@ echo "ok: the Debian package has its units, settings and user"
 
 # systemd wants the programs to be there; all else in the units stays.
 mkdir "$work/units"
-for unit in infra/systemd/*.service infra/systemd/*.timer; do sed 's|/usr/bin/gantry|/bin/true|' "$unit" >"$work/units/${unit##*/}"; done
-systemd-analyze verify --man=no --recursive-errors=no "$work"/units/*.service "$work"/units/*.timer 2>"$work/said" || fail "systemd-analyze verify: $(cat "$work/said")"
+for unit in infra/systemd/*.service infra/systemd/*.timer infra/systemd/*.socket; do sed 's|/usr/bin/gantry|/bin/true|' "$unit" >"$work/units/${unit##*/}"; done
+systemd-analyze verify --man=no --recursive-errors=no "$work"/units/*.service "$work"/units/*.timer "$work"/units/*.socket 2>"$work/said" || fail "systemd-analyze verify: $(cat "$work/said")"
 [ ! -s "$work/said" ] || fail "systemd-analyze verify: $(cat "$work/said")"
 for unit in gantry gantry-work gantry-backup; do
   systemd-analyze security --offline=true --threshold=20 "$work/units/$unit.service" >"$work/said" 2>&1 || fail "$unit is exposed: $(tail -n 2 "$work/said")"

@@ -7,6 +7,7 @@
 //! * `h2`, `flow_control` – HTTP/2
 //! * `request_body`, `body_pace` – bodies, and clients that are too slow
 //! * `lingering_close` – the end of a connection on which the client still sends
+//! * `socket` – what is listened on
 //! * `interim`, `rewind` – 1xx on HTTP/1.1, and bytes that were peeked at
 
 use std::convert::Infallible;
@@ -22,7 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,6 +33,8 @@ use self::interim::{InterimQueue, InterimSender, InterimStream};
 use self::lingering_close::{LingerState, LingeringStream};
 pub use self::request_body::RequestBody;
 use self::rewind::RewindStream;
+use self::socket::PeerStream;
+pub use self::socket::{ServerSocket, UnixSocket};
 use super::connection_limit::ConnectionLimit;
 use super::context::PeerAddress;
 use super::tls::{AcceptedStream, ReloadableCertificate};
@@ -49,6 +52,7 @@ pub(super) mod interim;
 mod lingering_close;
 mod request_body;
 mod rewind;
+mod socket;
 
 /// Time for which an HTTP/2 client may be silent before a ping is sent, and for which it may take to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -116,16 +120,16 @@ impl ServerLimits {
 
 /// A listening socket with its protocol settings.
 pub struct Listener {
-    listener: TcpListener,
+    socket: ServerSocket,
     tls: Option<Arc<ReloadableCertificate>>,
     interim_policy: InterimPolicy,
 }
 
 impl Listener {
-    /// A listener; plain HTTP without a certificate.
+    /// A listener; plain HTTP without a certificate, and on a Unix socket.
     #[must_use]
-    pub fn new(listener: TcpListener, tls: Option<Arc<ReloadableCertificate>>) -> Self {
-        Self { listener, tls, interim_policy: InterimPolicy::Never }
+    pub fn new(socket: ServerSocket, tls: Option<Arc<ReloadableCertificate>>) -> Self {
+        Self { socket, tls, interim_policy: InterimPolicy::Never }
     }
 
     /// Sets on which connections interim answers may be sent.
@@ -137,7 +141,7 @@ impl Listener {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self::new(listener, None)
+        Self::new(ServerSocket::Tcp(listener), None)
     }
 }
 
@@ -149,13 +153,13 @@ where
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
-    let Listener { listener, tls, interim_policy: early } = door.into();
+    let Listener { socket, tls, interim_policy: early } = door.into();
     let places = ConnectionLimit::new(limits.max_connections, limits.max_per_address, &limits.proxies);
     let connections = TaskTracker::new();
     loop {
         let Some(free) = places.wait_for_permit().await else { break };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
         let Some((stream, peer)) = accept_or_pause(accepted).await else { continue };
@@ -167,9 +171,10 @@ where
         let (answer, tls, limits) = (answer.clone(), tls.clone(), limits.clone());
         let stop = shutdown.clone();
         connections.spawn(async move {
-            let opened = match tls {
-                None => AcceptedStream::Plain(stream),
-                Some(tls) => tokio::select! {
+            let opened = match (stream, tls) {
+                (PeerStream::Unix(stream), _) => AcceptedStream::Unix(stream),
+                (PeerStream::Tcp(stream), None) => AcceptedStream::Plain(stream),
+                (PeerStream::Tcp(stream), Some(tls)) => tokio::select! {
                     opened = tokio::time::timeout(limits.head_timeout, tls.accept_stream(stream, peer)) => match opened {
                         Ok(Ok(opened)) => opened,
                         // Failed handshakes of scanners and old clients are not worth logging.
@@ -187,11 +192,12 @@ where
                     serve_connection(SpanConnection::new(stream, outlet), peer, answer, &limits, early, stop).await;
                 }
                 AcceptedStream::Tls(stream) => serve_connection(stream, peer, answer, &limits, early, stop).await,
+                AcceptedStream::Unix(stream) => serve_connection(stream, peer, answer, &limits, early, stop).await,
             }
             drop(place);
         });
     }
-    drop(listener);
+    drop(socket);
     connections.close();
     let _ = tokio::time::timeout(limits.shutdown_grace, connections.wait()).await;
 }
@@ -202,7 +208,7 @@ impl InterimPolicy {
     fn for_connection(self, opened: &AcceptedStream, peer: SocketAddr, limits: &ServerLimits) -> Self {
         let proxy = limits.proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
         match (self, opened) {
-            (Self::DirectTls, AcceptedStream::Plain(_)) => Self::Never,
+            (Self::DirectTls, AcceptedStream::Plain(_) | AcceptedStream::Unix(_)) => Self::Never,
             (Self::DirectTls, AcceptedStream::Tls(_)) if proxy => Self::Never,
             (early, _) => early,
         }
@@ -309,12 +315,9 @@ where
 }
 
 /// Pauses after an accept error: a lack of file descriptors is temporary, and retrying at once would only spin.
-async fn accept_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
+async fn accept_or_pause(accepted: std::io::Result<(PeerStream, SocketAddr)>) -> Option<(PeerStream, SocketAddr)> {
     match accepted {
-        Ok((stream, peer)) => {
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer))
-        }
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(error = %chain(&error), "no connection could be accepted");
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -37,7 +37,7 @@ impl TestListener {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         tokio::spawn(server::serve(
-            Listener::new(listener, None).with_interim_policy(early),
+            Listener::from(listener).with_interim_policy(early),
             answer,
             limits,
             stop.clone(),

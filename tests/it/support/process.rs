@@ -122,6 +122,10 @@ impl Instance {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     /// Resident bytes of the process.
     pub fn memory(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.process.as_ref().unwrap().id());

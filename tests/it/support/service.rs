@@ -249,7 +249,7 @@ async fn serve(engine: &Engine, store_origin: &str, limits: server::ServerLimits
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap() }
     };
-    let door = server::Listener::new(listener, None).with_interim_policy(server::InterimPolicy::Always);
+    let door = server::Listener::from(listener).with_interim_policy(server::InterimPolicy::Always);
     tokio::spawn(server::serve(door, answer, limits, stop.clone()));
     base
 }
