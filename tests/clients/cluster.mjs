@@ -1,5 +1,5 @@
 // Several nodes on PostgreSQL and an S3 server behind nginx, set up by the very file in infra/. The servers are those of
-// tests/servers.sh.
+// tests/servers.sh that all tests share, or a test's own.
 
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -10,7 +10,6 @@ import { promisify } from "node:util";
 
 import { freePort, GANTRY } from "./service.mjs";
 
-const { GANTRY_TEST_POSTGRES, GANTRY_TEST_S3_ENDPOINT, GANTRY_TEST_S3_ACCESS_KEY, GANTRY_TEST_S3_SECRET_KEY } = process.env;
 /** What cluster.conf says before it is adapted. */
 const PROXY_SECRET = "0123456789abcdef0123456789abcdef";
 const STARTS_WITHIN_MS = 30_000;
@@ -58,9 +57,10 @@ async function adapted(replacements) {
 export class Cluster {
   nodes = [];
 
-  /** Two nodes with a database and a bucket of their own, and nginx with TLS before both. */
-  static async start(settings = {}) {
+  /** Two nodes with a database and a bucket of their own, and nginx with TLS before both. `servers`: what tests/servers.sh exported. */
+  static async start(settings = {}, servers = process.env) {
     const cluster = new Cluster();
+    cluster.servers = servers;
     try {
       await cluster.#start(settings);
     } catch (error) {
@@ -70,7 +70,13 @@ export class Cluster {
     return cluster;
   }
 
+  /** The URL of the cluster's database on these servers. */
+  databaseUrl(hosts = new URL(this.servers.GANTRY_TEST_POSTGRES).host) {
+    return `postgres://gantry@${hosts}/${this.name}`;
+  }
+
   async #start(settings) {
+    const { GANTRY_TEST_POSTGRES, GANTRY_TEST_S3_ENDPOINT, GANTRY_TEST_S3_ACCESS_KEY, GANTRY_TEST_S3_SECRET_KEY } = this.servers;
     this.dir = await mkdtemp(join(tmpdir(), "gantry-cluster-"));
     this.name = `topology-${randomBytes(6).toString("hex")}`;
     await run("psql", ["-q", "-d", GANTRY_TEST_POSTGRES, "-c", `CREATE DATABASE "${this.name}"`]);
@@ -82,7 +88,7 @@ export class Cluster {
     const shared = {
       ...process.env,
       GANTRY_PUBLIC_URL: this.url,
-      GANTRY_DATABASE_URL: GANTRY_TEST_POSTGRES.replace(/\/[^/]*$/, `/${this.name}`),
+      GANTRY_DATABASE_URL: this.databaseUrl(),
       GANTRY_STORE: "s3",
       GANTRY_S3_ENDPOINT: GANTRY_TEST_S3_ENDPOINT,
       GANTRY_S3_PUBLIC_ENDPOINT: `https://localhost:${storePort}`,
@@ -119,7 +125,7 @@ export class Cluster {
         `listen 127.0.0.1:${storePort} ssl http2;\n  server_name localhost;`],
       ["gantry-1:8080", one],
       ["gantry-2:8080", two],
-      ["s3:8333", new URL(GANTRY_TEST_S3_ENDPOINT).host],
+      ["s3:8333", new URL(this.servers.GANTRY_TEST_S3_ENDPOINT).host],
       ["/etc/nginx/tls/files.example.pem", this.certificate],
       ["/etc/nginx/tls/files.example.key", key],
       ["/var/log/nginx/gantry.log", join(dir, "access.log")],
@@ -145,7 +151,7 @@ export class Cluster {
   async stop() {
     this.nginx?.kill("SIGTERM");
     await Promise.all(this.nodes.map((node) => node.end()));
-    await run("psql", ["-q", "-d", GANTRY_TEST_POSTGRES, "-c", `DROP DATABASE "${this.name}"`]).catch(() => {});
+    await run("psql", ["-q", "-d", this.servers.GANTRY_TEST_POSTGRES, "-c", `DROP DATABASE "${this.name}"`]).catch(() => {});
     await rm(this.dir, { recursive: true, force: true });
   }
 }
