@@ -25,7 +25,7 @@ pub struct Tenant {
     pub rate: Option<RateLimit>,
 }
 
-/// Limit of a tenant's requests to each node.
+/// Limit of a tenant's requests, to all nodes together where they share a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Requests per second on average.

@@ -54,7 +54,7 @@ pub use operations::{
     UploadQuery,
 };
 use reserve::DiskReserve;
-pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
+pub use tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
 pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, UploadNote, Write};

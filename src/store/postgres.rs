@@ -26,6 +26,19 @@ pub use servers::DatabaseServers;
 
 type Db = sqlx::Postgres;
 
+/// Microseconds until the whole burst of a rate is there again, before a lease.
+macro_rules! spent {
+    () => {
+        "least(greatest(held.spent_until - excluded.asked_at, 0), $5)"
+    };
+}
+/// Requests that a lease gets.
+macro_rules! grantable {
+    () => {
+        concat!("greatest(0, least($2, $3 - (", spent!(), " * $4 + 999999) / 1000000))")
+    };
+}
+
 const BEGIN: &str = "BEGIN";
 /// Waits for every open transaction that has charged a quota, and blocks new charges.
 const LOCK_QUOTA: Option<&str> = Some("LOCK TABLE quota IN SHARE ROW EXCLUSIVE MODE");
@@ -63,6 +76,21 @@ const SETTLE_TOTALS: Option<&str> = Some(
      ON CONFLICT (tenant_id, state) DO UPDATE \
      SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
 );
+
+/// Takes requests of a tenant's rate by the generic cell rate algorithm (ITU-T I.371): what has been spent is the time
+/// until the whole burst is there again, at most $5 microseconds.
+const LEASE_REQUESTS: Option<&str> = Some(concat!(
+    "INSERT INTO request_rate AS held (tenant_id, asked_at, spent_until, granted) \
+     SELECT $1, now, now + least($2, $3) * 1000000 / $4, least($2, $3) \
+     FROM (SELECT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS now) AS clock \
+     ON CONFLICT (tenant_id) DO UPDATE SET asked_at = excluded.asked_at, granted = ",
+    grantable!(),
+    ", spent_until = excluded.asked_at + ",
+    spent!(),
+    " + ",
+    grantable!(),
+    " * 1000000 / $4 RETURNING granted, spent_until - asked_at"
+));
 
 /// No integrity check: PostgreSQL manages its own files.
 const QUICK_CHECK: Option<&str> = None;

@@ -54,6 +54,9 @@ const INDEX_NAMES: &str = "INSERT INTO asset_name (rowid, name) \
 /// Triggers keep the sums of assets themselves, in the transaction of the single writer.
 const SETTLE_TOTALS: Option<&str> = None;
 
+/// The only process counts requests in its memory.
+const LEASE_REQUESTS: Option<&str> = None;
+
 const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
 

@@ -4,6 +4,8 @@
 //! there ([`super::StoreError::OverQuota`]): concurrent requests cannot exceed the limit together. A tenant without
 //! limits has no sum, and so no cost.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::Result;
@@ -15,7 +17,7 @@ use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::Policy;
 use crate::domain::quota::{QuotaUsage, TenantQuota};
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{RateLimit, Tenant};
 
 /// Filter and page of the audit trail. Newest first.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,29 @@ pub struct AuditQuery {
     pub after: Option<uuid::Uuid>,
     /// Maximum number of entries.
     pub limit: u32,
+}
+
+/// Requests that a node has taken from a tenant's rate, and what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLease {
+    /// Requests that this node may admit; 0: none are left.
+    pub granted: u32,
+    /// Requests that any node may take next.
+    pub available: u32,
+    /// Time until another request is available; zero if some are.
+    pub wait: Duration,
+}
+
+impl RequestLease {
+    /// The lease after which the whole burst is available again in `debt` microseconds.
+    pub(super) fn after_debt(granted: u32, debt: u64, rate: RateLimit) -> Self {
+        let (per_second, burst) = (u64::from(rate.per_second.get()), u64::from(rate.burst.get()));
+        let spent = debt.saturating_mul(per_second).div_ceil(1_000_000);
+        let available = u32::try_from(burst.saturating_sub(spent)).unwrap_or_default();
+        let first = (burst - 1).saturating_mul(1_000_000) / per_second;
+        let wait = if available > 0 { 0 } else { debt.saturating_sub(first).max(1) };
+        Self { granted, available, wait: Duration::from_micros(wait) }
+    }
 }
 
 /// A write to tenants' rules.
@@ -85,6 +110,32 @@ pub trait TenancyStore: Send + Sync {
     async fn list_maintenance_modes(&self) -> Result<Vec<MaintenanceMode>>;
     /// A page of a tenant's audit trail.
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
+    /// Writes: takes at most `wanted` requests of a tenant's rate, which all processes share. `None`: no other process
+    /// serves this database, and the caller counts by itself.
+    async fn lease_requests(&self, tenant: TenantId, rate: RateLimit, wanted: u32) -> Result<Option<RequestLease>>;
     /// Assets whose deletion time by policy has passed, most overdue first.
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_rate() {
+        let number = |number| NonZeroU32::new(number).unwrap();
+        let rate = RateLimit { per_second: number(4), burst: number(8) };
+        let after = |debt| {
+            let lease = RequestLease::after_debt(1, debt, rate);
+            (lease.available, lease.wait.as_millis())
+        };
+        assert_eq!(after(0), (8, 0));
+        assert_eq!(after(250_000), (7, 0));
+        assert_eq!(after(250_001), (6, 0));
+        assert_eq!(after(1_750_000), (1, 0));
+        assert_eq!(after(2_000_000), (0, 250));
+        assert_eq!(after(1_900_000), (0, 150));
+    }
 }

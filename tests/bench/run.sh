@@ -2,7 +2,7 @@
 # Benchmarks: ours and a peer side by side in one run, in turn, and the ratio against an aim. Nothing here is a test.
 #
 #   tests/bench/run.sh              all of them (about an hour)
-#   tests/bench/run.sh sign store   some: sign issue part complete store client tree stream download rows memory tus appends thumbs jobs ready events
+#   tests/bench/run.sh sign store   some: sign issue part complete store client tree stream download rows memory tus appends thumbs jobs ready events generated
 #
 # Installs what it needs (Debian, npm and PyPI packages, the peers' two small Rust tools, rustus, Garage) into $BENCH, builds the
 # release binary, starts servers on loopback and stops them. Results are added to $BENCH/results.txt.
@@ -75,7 +75,7 @@ export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then
-  set -- sign issue part complete store client tree stream download rows memory tus appends thumbs jobs ready events
+  set -- sign issue part complete store client tree stream download rows memory tus appends thumbs jobs ready events generated
 fi
 for name in "$@"; do
   say "$name"

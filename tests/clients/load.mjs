@@ -117,7 +117,9 @@ export class Load {
   }
 }
 
-const WRITE_EVERY_MS = 200;
+const WRITE_EVERY_MS = 400;
+/** Writes that wait for an answer: more would measure how the machine bears the load, not how it recovers. */
+const MAX_WAITING_WRITES = 6;
 /** Longer than a node waits for a connection to its database. */
 const GIVE_UP_MS = 15_000;
 
@@ -196,16 +198,18 @@ export class PatientLoad extends Load {
         assert.equal(sha256(Buffer.from(bytes)), digest);
         this.fetched += 1;
       }
-      await pause(100);
+      await pause(300);
     }
   }
 
-  /** Begins a small write at fixed times, whatever became of those before. */
+  /** Begins a small write at fixed times, whatever became of the last ones. */
   async write() {
-    const running = [];
+    const running = new Set();
     for (let count = 0; !this.stopping; count++) {
-      running.push(this.#writeOnce(`${this.name}-write-${count}.txt`));
+      const write = this.#writeOnce(`${this.name}-write-${count}.txt`).finally(() => running.delete(write));
+      running.add(write);
       await pause(WRITE_EVERY_MS);
+      while (running.size >= MAX_WAITING_WRITES) await Promise.race(running);
     }
     await Promise.all(running);
   }
@@ -223,6 +227,11 @@ export class PatientLoad extends Load {
     write.ended = Date.now();
     write.status = answer.status;
     if (answer.status === 201 && Number(answer.headers.get("upload-offset")) === text.length) this.sent.set(name, sha256(text));
+  }
+
+  /** Writes and downloads have succeeded, and an upload in parts is on its way. */
+  isUnderWay() {
+    return this.writes.filter(({ status }) => status === 201).length >= 5 && this.fetched > 0;
   }
 
   /** Milliseconds from a moment until the first write that began afterwards was acknowledged. */

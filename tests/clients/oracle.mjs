@@ -66,7 +66,7 @@ export class HandOffs {
   async #open() {
     const socket = connect(Number(this.address.port), this.address.hostname);
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-    socket.on("error", (error) => this.waiting?.reject(error));
+    socket.on("error", (error) => this.waiting?.reject(error)).on("close", () => this.waiting?.reject(new Error("NATS has gone")));
     createInterface({ input: socket }).on("line", (line) => {
       if (line === "PING") socket.write("PONG\r\n");
       if (line.startsWith("{")) this.waiting?.resolve(line);
@@ -75,8 +75,17 @@ export class HandOffs {
     return socket;
   }
 
+  start() {
+    this.answering = this.#answer().catch((error) => { this.failure = error; });
+  }
+
+  stop() {
+    this.stopping = true;
+    return this.answering;
+  }
+
   /** Takes each new offer, and accepts the asset. */
-  async answer() {
+  async #answer() {
     while (!this.stopping) {
       const found = await this.#ask("$JS.API.STREAM.MSG.GET.GANTRY", JSON.stringify({ seq: this.offers.length + 1 }));
       if (!found) {

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { Cluster, pause } from "./cluster.mjs";
 import { Load } from "./load.mjs";
 import { everyEventIsThereOnce, everyFileIsThereOnce } from "./oracle.mjs";
+import { GANTRY } from "./service.mjs";
 
 /** As cluster.conf asks for: nginx takes a node up again within two seconds. */
 const LOAD_BETWEEN_RESTARTS_MS = 3000;
@@ -48,6 +49,51 @@ async function survivesRestarts(t, cluster) {
     `${load.reconnects} reconnects, ${log.match(/ 503 /g)?.length ?? 0} answers with 503`);
 }
 
+/** A tenant with limits, and a key of its own. */
+async function limitedTenant(cluster, name, limits) {
+  const headers = { authorization: `Bearer ${cluster.key}` };
+  const ask = async (method, path, body) => {
+    const answer = await fetch(`${cluster.url}${path}`, { method, headers, body: JSON.stringify(body) });
+    const text = await answer.text();
+    assert.ok(answer.ok, text);
+    return JSON.parse(text);
+  };
+  await ask("POST", "/v1/tenants", { name, ...limits });
+  const words = ["key", "create", "--tenant", name, "--scopes", "upload,read"];
+  return (await run(GANTRY, words, { env: cluster.nodes[0].env })).stdout.trim();
+}
+
+/** Both nodes together admit what the rate allows, however the requests are spread; and so with open uploads. */
+async function countsForTheCluster(t, cluster) {
+  const [perSecond, burst, block] = [1, 12, 1];
+  const key = await limitedTenant(cluster, "busy", { rate: { per_second: perSecond, burst } });
+  const headers = { authorization: `Bearer ${key}` };
+  const statuses = [];
+  const begun = performance.now();
+  const caller = async (node) => {
+    while (statuses.filter((status) => status === 429).length < 30) {
+      const answer = await fetch(`${node.url}/v1/assets?limit=1`, { headers });
+      await answer.arrayBuffer();
+      statuses.push(answer.status);
+      if (answer.status === 429) await pause(20);
+    }
+  };
+  await Promise.all(cluster.nodes.flatMap((node) => [caller(node), caller(node)]));
+  const seconds = (performance.now() - begun) / 1000;
+  const admitted = statuses.filter((status) => status === 200).length;
+  const allowed = burst + perSecond * seconds + block;
+  assert.deepEqual([...new Set(statuses)].sort(), [200, 429]);
+  assert.ok(admitted <= allowed, `${admitted} requests were admitted in ${seconds} s, at most ${allowed} are allowed`);
+  assert.ok(admitted >= burst, `${admitted} requests were admitted, ${burst} are allowed at once`);
+
+  const opener = await limitedTenant(cluster, "opener", { quota: { open_uploads: 5 } });
+  const open = (node, index) => fetch(`${node.url}/v1/uploads`, { method: "POST", headers: { authorization: `Bearer ${opener}` },
+    body: JSON.stringify({ filename: `open-${index}.bin`, size: 20 * 1024 * 1024 }) });
+  const opened = await Promise.all(Array.from({ length: 20 }, (_, index) => open(cluster.nodes[index % 2], index)));
+  assert.equal(opened.filter(({ status }) => status === 201).length, 5, opened.map(({ status }) => status).join(" "));
+  t.diagnostic(`${admitted} of ${statuses.length} requests were admitted in ${seconds.toFixed(1)} s by two nodes`);
+}
+
 /** What nginx adds is there once, and where no node answers it says so as Gantry would. */
 async function addsHeadersOnce(_, cluster) {
   const curl = async (...words) => (await run("curl", ["-sS", "--cacert", cluster.certificate, ...words])).stdout;
@@ -72,5 +118,6 @@ test("two nodes behind nginx", { timeout: 120_000 }, async (t) => {
   const cluster = await Cluster.start();
   t.after(() => cluster.stop());
   await t.test("are restarted in turn under load, and nobody notices", (t) => survivesRestarts(t, cluster));
+  await t.test("count rates and open uploads together", (t) => countsForTheCluster(t, cluster));
   await t.test("have one of each header", (t) => addsHeadersOnce(t, cluster));
 });

@@ -29,6 +29,7 @@ mod keys;
 mod maintenance;
 mod regex_cache;
 mod registry;
+mod request_rate;
 pub(super) mod tenancy;
 
 pub use caller::CallerIdentity;

@@ -1,20 +1,15 @@
 //! Limits of tenants: suspension, request rate, and the rules of policies.
 //!
 //! Tenants and policies are cached for [`TENANCY_CACHE_TTL`]: a change counts on every node within that time, and at
-//! once on the node that makes it. Rates are counted per node. Quotas are enforced by the database, in the transaction
-//! itself.
+//! once on the node that makes it. Rates are counted for all nodes together ([`super::request_rate`]). Quotas are enforced
+//! by the database, in the transaction itself.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota as Cells, RateLimiter};
-use moka::future::Cache;
-
 use super::TenantEngine;
 use super::regex_cache::RegexCache;
+use super::request_rate::RequestRates;
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
@@ -22,7 +17,7 @@ use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
 use crate::domain::tenant::{RateLimit, Tenant};
-use crate::engine::request_context::{RateLimitStatus, RequestContext};
+use crate::engine::request_context::RequestContext;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::metrics;
@@ -36,8 +31,6 @@ const MAX_CACHED_TENANTS: u64 = 10_000;
 /// within the group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
-type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
-
 /// Tenants and policies as cached on this node.
 pub(in crate::engine) struct TenancyCache {
     store: Arc<dyn Store>,
@@ -49,13 +42,13 @@ pub(in crate::engine) struct TenancyCache {
     patterns: RegexCache,
     /// Tenants whose quota was exhausted a moment ago.
     full: TtlCache<TenantId, ()>,
-    /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
-    limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
+    rates: RequestRates,
 }
 
 impl TenancyCache {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
         Self {
+            rates: RequestRates::new(Arc::clone(&store), MAX_CACHED_TENANTS),
             store,
             tenants: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL).with_name("tenants"),
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL).with_name("policies"),
@@ -63,7 +56,6 @@ impl TenancyCache {
             patterns: RegexCache::new(),
             maintenance: TtlCache::new(1, TENANCY_CACHE_TTL),
             full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
-            limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
 
@@ -92,25 +84,6 @@ impl TenancyCache {
     /// Invalidates the maintenance modes, which were changed on this node.
     pub(super) async fn forget_maintenance(&self) {
         self.maintenance.invalidate(&()).await;
-    }
-
-    /// Counts a request.
-    async fn spend(&self, tenant: TenantId, rate: RateLimit) -> std::result::Result<RateLimitStatus, RateLimitStatus> {
-        let cells = Cells::per_second(rate.per_second).allow_burst(rate.burst);
-        let limiter = async { Arc::new(RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>()) };
-        let limiter = self.limiters.get_with((tenant, rate), limiter).await;
-        let (burst, window) = (rate.burst.get(), cells.burst_size_replenished_in());
-        let outcome = limiter.check();
-        match outcome {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                Ok(RateLimitStatus { burst, window, remaining, reset: Duration::ZERO })
-            }
-            Err(not_yet) => {
-                let reset = not_yet.wait_time_from(DefaultClock::default().now());
-                Err(RateLimitStatus { burst, window, remaining: 0, reset })
-            }
-        }
     }
 
     /// True if the tenant's quota was exhausted a moment ago.
@@ -150,7 +123,7 @@ impl TenantEngine {
     pub async fn admit(&self, actor: &Actor) -> Result<()> {
         let Some(tenant) = self.tenant_behind(actor).await? else { return Ok(()) };
         let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
-        let spent = self.tenancy.spend(tenant, rate).await;
+        let spent = self.tenancy.rates.spend(tenant, rate).await;
         let (Ok(allowance) | Err(allowance)) = spent;
         let _ = RequestContext::current().rate_limit.set(allowance);
         spent.map(|_| ()).map_err(|none| {

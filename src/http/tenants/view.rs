@@ -24,7 +24,7 @@ struct TenantView<'a> {
     created_at: SortableTime,
     /// Time of suspension; null while the tenant is not suspended.
     suspended_at: Option<SortableTime>,
-    /// Request rate on each node; null for no limit.
+    /// Request rate, of all nodes together; null for no limit.
     rate: Option<RateLimitView>,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct CreateTenantBody {
 pub(super) struct UpdateTenantBody {
     /// True to suspend the tenant: its keys, grants and links then open nothing.
     suspended: Option<bool>,
-    /// Request rate on each node; null for no limit.
+    /// Request rate, of all nodes together; null for no limit.
     #[serde(deserialize_with = "double_option")]
     rate: Option<Option<TenantRateInput>>,
     /// Quota of what the tenant may store; null for no limit.

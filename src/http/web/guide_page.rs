@@ -23,6 +23,7 @@ const GUIDE_NAMES: &[&str] = &[
     "deploy",
     "backup",
     "runbooks",
+    "scale",
     "processors",
     "errors",
     "behaviour",

@@ -1,6 +1,6 @@
 //! The servers of `database_url`, and the credentials for them.
 //!
-//! A URL may name several: `postgres://user:password@a:5432,b:5432/name`. One of them is the primary, the others are
+//! A URL may name several: `postgres://user:password@a:5432,b:5432/name`. A single server is the primary, the rest are
 //! its standbys, and a failover makes a standby the primary. Every node finds the primary by itself: it asks the
 //! servers in their order whether they are in recovery, and keeps a connection to the primary, which it asks again
 //! every [`WATCH_INTERVAL`]. When that ends, it looks anew and points its pools at what it found.

@@ -9,8 +9,8 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES,
-    NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, trouble_of,
+    BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INDEX_NAMES, INTEGRITY_CHECK, LEASE_REQUESTS, LOCK_QUOTA,
+    MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::failure::{GroupFailure, undone};
 use super::insert::InsertTuple;
 use super::write::one_row;
-use super::{Db, LOCK_QUOTA};
+use super::{Db, LEASE_REQUESTS, LOCK_QUOTA};
 use super::{SqlConnection, SqlStore, decode, drop_boxes, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
@@ -18,9 +18,9 @@ use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{RateLimit, Tenant};
 use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
-use crate::store::tenancy::{AuditQuery, TenancyStore, TenancyWrite};
+use crate::store::tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 use crate::store::{QuotaCharge, Result, StoreError};
 
 pub(super) const AUDIT: &str =
@@ -282,6 +282,23 @@ impl TenancyStore for SqlStore {
         sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(query.limit));
         let rows = sql.build_query_as::<AuditRow>().fetch_all(&self.read).await.map_err(failed)?;
         Ok(rows.into_iter().map(AuditEntry::from).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn lease_requests(&self, tenant: TenantId, rate: RateLimit, wanted: u32) -> Result<Option<RequestLease>> {
+        let Some(statement) = LEASE_REQUESTS else { return Ok(None) };
+        let (per_second, burst) = (i64::from(rate.per_second.get()), i64::from(rate.burst.get()));
+        let query = sqlx::query_as::<_, (i64, i64)>(statement)
+            .bind(tenant.0)
+            .bind(i64::from(wanted))
+            .bind(burst)
+            .bind(per_second)
+            .bind(burst * 1_000_000 / per_second);
+        let lease = move |(granted, debt): (i64, i64)| {
+            RequestLease::after_debt(u32::try_from(granted).unwrap_or_default(), debt.max(0).cast_unsigned(), rate)
+        };
+        self.run_detached(move |pool| async move { query.fetch_one(&pool).await.map(lease).map(Some).map_err(failed) })
+            .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -29,12 +29,12 @@ use gantry::domain::maintenance::MaintenanceMode;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::policy::Policy;
 use gantry::domain::quota::{QuotaUsage, TenantQuota};
-use gantry::domain::tenant::Tenant;
+use gantry::domain::tenant::{RateLimit, Tenant};
 use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
     AssetPage, AssetQuery, AuditQuery, DeliveryBacklog, DeliveryQuery, IdempotencyRecord, JobQuery, LinkQuery, LinksOf,
-    Store, StoreError, TenancyStore, ToldOf, Tx, WebhookStore, WebhookTroubles,
+    RequestLease, Store, StoreError, TenancyStore, ToldOf, Tx, WebhookStore, WebhookTroubles,
 };
 use tokio::sync::Notify;
 
@@ -467,5 +467,6 @@ pass_on_tenancy! {
     async fn list_policy_origins(&self) -> Vec<String>;
     async fn list_maintenance_modes(&self) -> Vec<MaintenanceMode>;
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn lease_requests(&self, tenant: TenantId, rate: RateLimit, wanted: u32) -> Option<RequestLease>;
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }
