@@ -19,6 +19,7 @@ mod doctor;
 mod keys;
 mod logs;
 mod maintenance;
+mod migrate;
 mod operate;
 mod remote;
 mod settings_args;
@@ -50,8 +51,9 @@ enum GantryCommand {
     Serve,
     /// Run workers and the sweeper alone.
     Work,
-    /// Bring the database's schema up to date.
-    Migrate,
+    /// Bring the database's schema up to date, or show what that would do.
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::MigrateArgs),
     /// Check the settings and print everything that is wrong with them.
     CheckConfig {
         /// Print the annotated default settings instead.
@@ -145,6 +147,7 @@ pub fn run() -> ExitCode {
     let outcome = match command.unwrap_or(GantryCommand::Serve) {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
+        GantryCommand::Migrate(options) => runtime.block_on(migrate::run(options, &flags)),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
     #[cfg(feature = "otlp")]
@@ -178,7 +181,6 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
     match command {
         GantryCommand::Serve => app::serve(&config, shutdown_token()).await,
         GantryCommand::Work => app::work(&config, shutdown_token()).await,
-        GantryCommand::Migrate => operate::migrate(&config).await,
         GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
         GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,
         GantryCommand::Maintenance(command) => maintenance::run(&config, command).await,
@@ -193,6 +195,7 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::Import(options) => transfer::run_import(&config, options).await,
         GantryCommand::CheckConfig { .. }
         | GantryCommand::Decode { .. }
+        | GantryCommand::Migrate(_)
         | GantryCommand::Remote(_)
         | GantryCommand::Doctor(_) => Ok(()),
     }

@@ -38,6 +38,7 @@ mod operations;
 pub mod postgres;
 mod reserve;
 mod rows;
+mod schema;
 pub mod sqlite;
 mod tenancy;
 mod tx;
@@ -53,6 +54,7 @@ pub use operations::{
     UploadQuery,
 };
 use reserve::DiskReserve;
+pub use schema::{SchemaStatus, SchemaStep, StepState};
 pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
 pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};

@@ -7,12 +7,13 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
+use super::{Notifier, OpenError, Result, SchemaStatus, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Clock as _, OsEntropy, SystemClock, Timestamp, micros};
 use crate::domain::reason::{FailureCause, chain, plain_words};
@@ -62,6 +63,12 @@ const SETTLE_TOTALS: Option<&str> = Some(
      SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
 );
 
+/// True if the database records steps of the schema.
+const HAS_APPLIED_STEPS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+/// Applied steps with their times in microseconds.
+const APPLIED_STEPS: &str = "SELECT version, description, CAST(extract(epoch FROM installed_on) * 1000000 AS bigint), \
+     success, checksum FROM _sqlx_migrations ORDER BY version";
+
 /// No integrity check: PostgreSQL manages its own files.
 const QUICK_CHECK: Option<&str> = None;
 const INTEGRITY_CHECK: Option<&str> = None;
@@ -74,6 +81,15 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
         "XX001" | "XX002" => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
     }
+}
+
+/// No thread stands between the driver and the server.
+const DRIVER_THREAD_MAY_END: bool = false;
+
+/// True for a prepared statement whose columns a migration has changed ("cached plan must not change result type",
+/// SQLSTATE `feature_not_supported`).
+fn is_stale_plan(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "0A000")
 }
 
 /// Class of a SQLSTATE: its first two characters.
@@ -92,18 +108,21 @@ const NOTIFY_INTERVAL: Duration = Duration::from_millis(50);
 /// Delays before the LISTEN connection is opened again.
 const LISTEN_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(500), Duration::from_secs(5));
 
-/// Number of connections, and the clock.
+/// Number of connections, the clock, and the schema at start.
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// Maximum number of connections; half of them write.
     pub connections: u32,
     /// Clock to use; `None`: the server's clock.
     pub clock: Option<StoreClock>,
+    /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`], and the
+    /// database's user needs no right to create tables.
+    pub auto_migrate: bool,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 16, clock: None }
+        Self { connections: 16, clock: None, auto_migrate: true }
     }
 }
 
@@ -111,12 +130,20 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
     StoreError::Unavailable(FailureCause::of(error))
 }
 
+/// Steps of the schema.
+static STEPS: Migrator = sqlx::migrate!("migrations/postgres");
+
 /// Opens `postgres://…` and brings its schema up to date.
 ///
 /// # Errors
-/// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
+/// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version; or of an
+/// older version, if the options forbid to change it.
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate(url)).await?;
+    if options.auto_migrate {
+        Box::pin(migrate(url)).await?;
+    } else {
+        read_schema(url).await?.require_current()?;
+    }
     let writers = (options.connections / 2).max(1);
     let write = pool(url, writers).await?;
     let read = pool(url, (options.connections - writers).max(1)).await?;
@@ -137,12 +164,26 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
     let options = connect_options(url)?;
     let place = place(&options);
-    await_server(&options, &place).await?;
-    let pool = pool(url, 1).await?;
-    let steps = sqlx::migrate!("migrations/postgres");
-    let outcome = steps.run(&pool).await;
+    // Without the time limit that statements of the other pools have: a step of a large table, and the wait for another
+    // node's, take as long as they take.
+    // A connection that ends without a Terminate message is logged by the server.
+    let _ = await_server(&options, &place).await?.close().await;
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await;
+    let pool = pool.map_err(|error| OpenError::of(&place, &error))?;
+    let outcome = STEPS.run(&pool).await;
     pool.close().await;
-    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
+    outcome.map_err(|error| OpenError::of_migration(&place, &error, STEPS.iter().map(|step| step.version).max()))
+}
+
+/// Reads which steps of the schema are applied. Changes nothing.
+pub async fn read_schema(url: &str) -> Result<SchemaStatus, OpenError> {
+    let options = connect_options(url)?;
+    let place = place(&options);
+    let mut connection = await_server(&options, &place).await?;
+    let applied = sql::read_applied(&mut connection).await;
+    let _ = connection.close().await;
+    let applied = applied.map_err(|error| OpenError::of(&place, &error))?;
+    Ok(SchemaStatus::compare(place, &STEPS, &applied))
 }
 
 /// The server's address and the database, without a password.
@@ -168,15 +209,11 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
 }
 
 /// Waits for a server that is starting. On failure returns the server's error; a pool would report only a timeout.
-async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
+async fn await_server(options: &PgConnectOptions, place: &str) -> Result<PgConnection, OpenError> {
     let (deadline, mut failures) = (Instant::now() + ACQUIRE_TIMEOUT, 0);
     loop {
         let error = match timeout_at(deadline, options.connect()).await {
-            Ok(Ok(connection)) => {
-                // A connection that ends without a Terminate message is logged by the server.
-                let _ = connection.close().await;
-                return Ok(());
-            }
+            Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => error,
             Err(_) => sqlx::Error::PoolTimedOut,
         };

@@ -43,6 +43,7 @@ mod private_ca;
 mod processing;
 mod repository;
 mod scan;
+mod schema;
 mod simulation;
 mod store;
 mod support;

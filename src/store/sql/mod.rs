@@ -9,8 +9,9 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES,
-    NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, trouble_of,
+    APPLIED_STEPS, BEGIN, CLAIM, COUNT_NAMES, DRIVER_THREAD_MAY_END, Db, GROUP_EVERYTHING, HAS_APPLIED_STEPS,
+    INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS,
+    class_of, is_stale_plan, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
@@ -35,6 +36,7 @@ mod operations;
 mod pool;
 mod port;
 mod rollup;
+mod schema;
 mod settings;
 mod tenancy;
 mod uploads;
@@ -46,6 +48,7 @@ use failure::failed;
 use group_commit::GroupCommit;
 use integrity::IntegrityCheck;
 use pool::DbPool;
+pub(in crate::store) use schema::read_applied;
 
 /// A connection of this driver.
 type SqlConnection = <Db as Database>::Connection;
