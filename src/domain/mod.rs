@@ -36,6 +36,7 @@ pub mod policy;
 pub mod quota;
 pub mod reason;
 pub mod tenant;
+pub mod tenant_deletion;
 pub mod upload;
 pub mod webhook;
 

@@ -63,6 +63,9 @@ const SETTLE_TOTALS: Option<&str> = Some(
      SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
 );
 
+/// Deletes the differences noted beside the sums of assets of the tenant `$1`.
+const ERASE_SIDE_ROWS: &[&str] = &["DELETE FROM asset_count_change WHERE tenant_id = $1 AND $2 > 0"];
+
 /// True if the database records steps of the schema.
 const HAS_APPLIED_STEPS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
 /// Applied steps with their times in microseconds.

@@ -57,6 +57,13 @@ const INDEX_NAMES: &str = "INSERT INTO asset_name (rowid, name) \
 /// Triggers keep the sums of assets themselves, in the transaction of the single writer.
 const SETTLE_TOTALS: Option<&str> = None;
 
+/// Deletes what the index of names has of the first `$2` assets of the tenant `$1`.
+const ERASE_SIDE_ROWS: &[&str] = &[
+    "DELETE FROM asset_name WHERE rowid IN (SELECT row FROM asset_name_row WHERE asset_id IN \
+        (SELECT id FROM asset WHERE tenant_id = $1 ORDER BY id LIMIT $2))",
+    "DELETE FROM asset_name_row WHERE asset_id IN (SELECT id FROM asset WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+];
+
 /// True if the database records steps of the schema.
 const HAS_APPLIED_STEPS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
 /// Applied steps with their times in microseconds.

@@ -280,7 +280,10 @@ impl TenancyWrite {
             | Self::PutPolicy(_)
             | Self::DropPolicy(..)
             | Self::BeginMaintenance(_)
-            | Self::EndMaintenance(_) => WriteEffect::Quiet,
+            | Self::EndMaintenance(_)
+            | Self::BeginDeletion(_)
+            | Self::NoteDeletion(_)
+            | Self::EndDeletion(_) => WriteEffect::Quiet,
         }
     }
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
 
-use super::query::{AuditTrailQuery, parse_audit_query, parse_list_query};
+use super::erasure_view::erasure_view;
+use super::query::{AuditTrailQuery, parse_audit_query, parse_deletion_query, parse_list_query};
 use super::view::{self, RecomputedUsageView};
 use super::wire::{CreateTenantBody, UpdateTenantBody};
 use crate::domain::access::Actor;
@@ -65,6 +66,18 @@ pub(super) async fn update_tenant(
 ) -> TenantsResult {
     let standing = site.engine.tenants().patch_tenant(&actor, &named, body.value.to_command()).await?;
     Ok(Rendered(view::standing_view(&standing)).into_response())
+}
+
+pub(super) async fn delete_tenant(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(named): PathId<String>,
+    RawQuery(query): RawQuery,
+) -> TenantsResult {
+    let confirm = parse_deletion_query(query.as_deref())?;
+    let erasure = site.engine.operations().erase_tenant(&actor, &named, confirm.as_deref()).await?;
+    let status = if erasure.deletion.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Rendered(erasure_view(&erasure))).into_response())
 }
 
 pub(super) async fn recompute_usage(

@@ -32,6 +32,18 @@ pub(super) fn parse_list_query(query: Option<&str>) -> Result<ListByNameQuery, E
     Ok(page)
 }
 
+/// `?confirm=`, the name of the tenant that is to be deleted.
+pub(super) fn parse_deletion_query(query: Option<&str>) -> Result<Option<String>, Error> {
+    let mut confirm = None;
+    for (name, value) in query_pairs(query) {
+        match name.as_str() {
+            "confirm" => confirm = Some(value),
+            other => return Err(unknown_parameter(other)),
+        }
+    }
+    Ok(confirm)
+}
+
 pub(super) fn parse_audit_query(query: Option<&str>) -> Result<AuditTrailQuery, Error> {
     let usual = AuditQuery { limit: DEFAULT_PAGE_LIMIT, ..AuditQuery::default() };
     let mut trail = AuditTrailQuery { tenant: None, query: usual, export: false };

@@ -9,9 +9,9 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    APPLIED_STEPS, BEGIN, CLAIM, COUNT_NAMES, DRIVER_THREAD_MAY_END, Db, GROUP_EVERYTHING, HAS_APPLIED_STEPS,
-    INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS,
-    class_of, is_stale_plan, trouble_of,
+    APPLIED_STEPS, BEGIN, CLAIM, COUNT_NAMES, DRIVER_THREAD_MAY_END, Db, ERASE_SIDE_ROWS, GROUP_EVERYTHING,
+    HAS_APPLIED_STEPS, INDEX_NAMES, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW,
+    QUICK_CHECK, SETTLE_TOTALS, class_of, is_stale_plan, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
@@ -21,6 +21,7 @@ use crate::store::rows::{
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 
 mod attempts;
+mod erasure;
 mod failure;
 mod feed;
 mod group_commit;

@@ -9,7 +9,7 @@ use super::failure::{GroupFailure, undone};
 use super::insert::InsertTuple;
 use super::write::one_row;
 use super::{Db, LOCK_QUOTA};
-use super::{SqlConnection, SqlStore, decode, failed};
+use super::{SqlConnection, SqlStore, decode, erasure, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::{Timestamp, micros};
@@ -18,6 +18,7 @@ use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
+use crate::domain::tenant_deletion::{TenantContents, TenantDeletion};
 use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
 use crate::store::tenancy::{AuditQuery, TenancyStore, TenancyWrite};
 use crate::store::{QuotaCharge, Result, StoreError};
@@ -117,6 +118,9 @@ pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std
             let query = sqlx::query("DELETE FROM maintenance WHERE tenant_id = $1").bind(concerned(*tenant));
             query.execute(conn).await.map(|_| ()).map_err(undone)
         }
+        TenancyWrite::BeginDeletion(new) => erasure::begin(conn, new).await,
+        TenancyWrite::NoteDeletion(so_far) => erasure::note(conn, so_far).await,
+        TenancyWrite::EndDeletion(tenant) => erasure::end(conn, *tenant).await,
     }
 }
 
@@ -263,6 +267,21 @@ impl TenancyStore for SqlStore {
         sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(query.limit));
         let rows = sql.build_query_as::<AuditRow>().fetch_all(&self.read).await.map_err(failed)?;
         Ok(rows.into_iter().map(AuditEntry::from).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn count_tenant_contents(&self, tenant: TenantId) -> Result<TenantContents> {
+        erasure::count(&self.read, tenant).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn find_tenant_deletion(&self, tenant: TenantId) -> Result<Option<TenantDeletion>> {
+        erasure::find(&self.read, tenant).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn erase_tenant_rows(&self, tenant: TenantId, limit: u32) -> Result<u64> {
+        self.run_detached(move |pool| async move { erasure::erase(&pool, tenant, limit).await }).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -150,7 +150,7 @@ on_both_services! {
             > GET /v1/tenants/acme
             < 200 {"suspended_at": null}
             > GET /v1/admin/queues
-            < 200 {"queues": [{"kind": "process", "paused": false}, {}, {}, {}, {}]}
+            < 200 {"queues": [{"kind": "process", "paused": false}, {}, {}, {}, {}, {}]}
             > POST /v1/links/revoke {"created_by": "$maker"}
             < 200 {"revoked": 1}
             > GET /v1/admin/audit?action=links.revoke

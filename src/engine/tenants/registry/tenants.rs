@@ -77,12 +77,21 @@ impl TenantRegistry {
             ));
         }
         let id = tenant.id;
+        self.refuse_during_deletion(id).await?;
         let before = self.standing_of(tenant.clone()).await?;
         let changed = self.changed(&before, patch);
         let deed = self.deed(id, "tenant.change", format!("tenant:{id}")).before(facts(&before)).after(facts(&changed));
         self.store.commit(self.telling(change(Tx::new(), &changed, patch), deed)).await?;
         // The usage was recomputed together with the change of limits.
         self.standing_of(changed.tenant).await
+    }
+
+    /// Refuses a change of a tenant that is being deleted.
+    pub(in crate::engine) async fn refuse_during_deletion(&self, id: TenantId) -> Result<()> {
+        match self.store.find_tenant_deletion(id).await? {
+            Some(_) => Err(Error::Taken("the tenant is being deleted")),
+            None => Ok(()),
+        }
     }
 
     fn changed(&self, standing: &TenantStanding, patch: PatchTenant) -> TenantStanding {
