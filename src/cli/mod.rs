@@ -14,6 +14,7 @@ use crate::media;
 #[cfg(feature = "otlp")]
 use crate::traces;
 
+mod audit;
 mod copies;
 mod doctor;
 mod keys;
@@ -69,6 +70,9 @@ enum GantryCommand {
     /// Make and list tenants.
     #[command(subcommand)]
     Tenant(keys::TenantCommand),
+    /// Report who did what, from the database.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Refuse new uploads while the service is worked on, or accept them again.
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
@@ -183,6 +187,7 @@ async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Re
         GantryCommand::Work => app::work(&config, shutdown_token()).await,
         GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
         GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,
+        GantryCommand::Audit(command) => audit::run(&config, command).await,
         GantryCommand::Maintenance(command) => maintenance::run(&config, command).await,
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,

@@ -74,8 +74,8 @@ pub trait TenancyStore: Send + Sync {
     async fn list_policy_origins(&self) -> Result<Vec<String>>;
     /// The maintenance modes that are on.
     async fn list_maintenance_modes(&self) -> Result<Vec<MaintenanceMode>>;
-    /// A page of a tenant's audit trail.
-    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
+    /// A page of a tenant's audit trail; `None`: of all tenants'.
+    async fn list_audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// Numbers of what a tenant has. Takes time in proportion to its rows.
     async fn count_tenant_contents(&self, tenant: TenantId) -> Result<TenantContents>;
     /// The deletion of a tenant that is under way.

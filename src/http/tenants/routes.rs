@@ -117,14 +117,16 @@ pub(super) fn audit_routes() -> ApiRoutes {
         .query("until", time_type().optional(), "Before.")
         .query(
             "format",
-            one_of(["json", "ndjson"]).optional(),
-            "`json` for a page, `ndjson` for the whole of it, one entry a line.",
+            one_of(["json", "ndjson", "csv", "text"]).optional(),
+            "`json` for a page; `ndjson`, `csv` or `text` for a report of the whole selection, one entry a line.",
         );
     ApiRoutes::for_tag("Administration").get(
         "/v1/admin/audit",
         handlers::list_audit_entries,
         with_tenant_parameter(read)
             .media_response(200, "application/x-ndjson", "A page, or one entry a line.")
+            .media_response(200, "text/csv", "One entry a line, with a heading.")
+            .media_response(200, "text/plain", "One entry a line, with a heading.")
             .json_response::<AuditPageView<'_>>(200),
     )
 }

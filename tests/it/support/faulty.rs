@@ -464,7 +464,7 @@ pass_on_tenancy! {
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
     async fn list_policy_origins(&self) -> Vec<String>;
     async fn list_maintenance_modes(&self) -> Vec<MaintenanceMode>;
-    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn list_audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Vec<AuditEntry>;
     async fn count_tenant_contents(&self, tenant: TenantId) -> TenantContents;
     async fn find_tenant_deletion(&self, tenant: TenantId) -> Option<TenantDeletion>;
     async fn erase_tenant_rows(&self, tenant: TenantId, limit: u32) -> u64;

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::TenantRegistry;
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{self, TenantId};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
 use crate::engine::tenants::{PatchTenant, TenantStanding};
 use crate::engine::{Error, Result};
-use crate::store::{RowChange, StoreError, TenancyWrite, Tx};
+use crate::store::{AuditQuery, RowChange, StoreError, TenancyWrite, Tx};
 
 impl TenantRegistry {
     /// Creates a tenant without limits.
@@ -44,6 +45,16 @@ impl TenantRegistry {
             Ok(id) => Ok(self.store.find_tenant(id).await?),
             Err(_) => Ok(None),
         }
+    }
+
+    /// The name of a tenant; the id of a tenant that is gone.
+    pub async fn tenant_name(&self, id: TenantId) -> Result<String> {
+        Ok(self.store.find_tenant(id).await?.map_or_else(|| id.to_string(), |tenant| tenant.name))
+    }
+
+    /// A page of the audit trail of a tenant, or of all tenants, newest first.
+    pub async fn audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        Ok(self.store.list_audit_entries(tenant, query).await?)
     }
 
     /// A page of tenants in the order of their names.
