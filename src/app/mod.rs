@@ -38,6 +38,7 @@ mod resources;
 mod restore;
 mod secrets;
 
+pub use crate::store::{SchemaStatus, SchemaStep, StepState};
 pub use backup::{BackupReport, CopyProgress, ProgressSink, create_backup};
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
 pub use follow::{FollowPace, FollowStep, follow_instance};

@@ -15,7 +15,8 @@ use crate::domain::reason::chain;
 use crate::engine::{DiskProbe, Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
 use crate::machine;
-use crate::store::{AssetQuery, Store, postgres, sqlite};
+use crate::store::sqlite::SqliteOptions;
+use crate::store::{AssetQuery, SchemaStatus, Store, postgres, sqlite};
 
 /// Role of this process: the service itself, or a process beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,10 +72,12 @@ impl DatabaseHandle {
         let mut servers = None;
         let store = match &config.database {
             DatabaseConfig::Sqlite(file) => {
-                Box::pin(sqlite::open_with_reserve(file, Arc::clone(&clock), config.disk_reserve)).await
+                let options = SqliteOptions { reserve: config.disk_reserve, auto_migrate: config.auto_migrate };
+                Box::pin(sqlite::open_with(file, Arc::clone(&clock), options)).await
             }
             DatabaseConfig::Postgres(url) => {
-                let options = postgres::PostgresOptions { connections: config.database_connections, clock: None };
+                let (connections, auto_migrate) = (config.database_connections, config.auto_migrate);
+                let options = postgres::PostgresOptions { connections, clock: None, auto_migrate };
                 let parsed = postgres::DatabaseServers::parse(url).context("the database cannot be opened")?;
                 let servers = servers.insert(parsed);
                 Box::pin(postgres::open_servers(servers, options)).await
@@ -85,6 +88,20 @@ impl DatabaseHandle {
             return Err(orphaned_files_error(config, "The database is new"));
         }
         Ok(Self { store, clock, entropy: Arc::new(OsEntropy), servers })
+    }
+
+    /// Applies the pending steps of the schema, whatever `database.auto_migrate` says.
+    pub async fn migrate(config: &ServiceConfig) -> anyhow::Result<()> {
+        Self::open(&ServiceConfig { auto_migrate: true, ..config.clone() }).await.map(drop)
+    }
+
+    /// Reads which steps of the schema are applied. Changes nothing and creates nothing.
+    pub async fn read_schema(config: &ServiceConfig) -> anyhow::Result<SchemaStatus> {
+        let schema = match &config.database {
+            DatabaseConfig::Sqlite(file) => sqlite::read_schema(file).await,
+            DatabaseConfig::Postgres(url) => postgres::read_schema(url).await,
+        };
+        schema.context("the schema cannot be read")
     }
 
     /// The registry of tenants and keys.

@@ -80,6 +80,12 @@ impl BlobKey {
         format!("{}{}/", Self::TAILS_PREFIX, upload.0.simple())
     }
 
+    /// Prefixes of all originals and of all derivatives of a tenant.
+    #[must_use]
+    pub fn prefixes_of(tenant: TenantId) -> [String; 2] {
+        [Self::ORIGINALS_PREFIX, Self::DERIVATIVES_PREFIX].map(|prefix| format!("{prefix}{}/", tenant.0.simple()))
+    }
+
     /// Prefix of all derivatives of an asset.
     #[must_use]
     pub fn derivatives_of(tenant: TenantId, asset: AssetId) -> String {

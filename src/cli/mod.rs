@@ -14,11 +14,13 @@ use crate::media;
 #[cfg(feature = "otlp")]
 use crate::traces;
 
+mod audit;
 mod copies;
 mod doctor;
 mod keys;
 mod logs;
 mod maintenance;
+mod migrate;
 mod operate;
 mod remote;
 mod settings_args;
@@ -50,8 +52,9 @@ enum GantryCommand {
     Serve,
     /// Run workers and the sweeper alone.
     Work,
-    /// Bring the database's schema up to date.
-    Migrate,
+    /// Bring the database's schema up to date, or show what that would do.
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::MigrateArgs),
     /// Check the settings and print everything that is wrong with them.
     CheckConfig {
         /// Print the annotated default settings instead.
@@ -67,6 +70,9 @@ enum GantryCommand {
     /// Make and list tenants.
     #[command(subcommand)]
     Tenant(keys::TenantCommand),
+    /// Report who did what, from the database.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Refuse new uploads while the service is worked on, or accept them again.
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
@@ -146,6 +152,7 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         GantryCommand::Doctor(options) => Ok(runtime.block_on(run_doctor(options, &flags))),
+        GantryCommand::Migrate(options) => runtime.block_on(migrate::run(options, &flags)),
         command => runtime.block_on(dispatch(command, &flags, config)).map(|()| ExitCode::SUCCESS),
     };
     #[cfg(feature = "otlp")]
@@ -207,9 +214,9 @@ async fn dispatch(
     match command {
         GantryCommand::Serve => app::serve(&config, flags, shutdown_token()).await,
         GantryCommand::Work => app::work(&config, flags, shutdown_token()).await,
-        GantryCommand::Migrate => operate::migrate(&config).await,
         GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
         GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,
+        GantryCommand::Audit(command) => audit::run(&config, command).await,
         GantryCommand::Maintenance(command) => maintenance::run(&config, command).await,
         GantryCommand::StoreEnv => operate::print_store_env(&config),
         GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
@@ -222,6 +229,7 @@ async fn dispatch(
         GantryCommand::Import(options) => transfer::run_import(&config, options).await,
         GantryCommand::CheckConfig { .. }
         | GantryCommand::Decode { .. }
+        | GantryCommand::Migrate(_)
         | GantryCommand::Remote(_)
         | GantryCommand::Doctor(_) => Ok(()),
     }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use crate::app::{self, DatabaseHandle};
+use crate::app;
 use crate::client::format;
 use crate::config::{ConfigOverrides, DEFAULT_CONFIG_TOML, ServiceConfig, StoreConfig};
 use crate::domain::job as domain;
@@ -57,12 +57,6 @@ pub(super) fn check_config(flags: &ConfigOverrides, defaults: bool) -> anyhow::R
     }
     app::refuse_trial_settings(&ServiceConfig::load(flags)?)?;
     println!("The settings are valid.");
-    Ok(())
-}
-
-pub(super) async fn migrate(config: &ServiceConfig) -> anyhow::Result<()> {
-    DatabaseHandle::open(config).await?;
-    println!("The schema is up to date.");
     Ok(())
 }
 

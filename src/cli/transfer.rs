@@ -12,6 +12,7 @@ use crate::app;
 use crate::client::format;
 use crate::config::ServiceConfig;
 use crate::domain::clock::Timestamp;
+use crate::domain::csv::csv_cell;
 use crate::domain::reason::FailureCause;
 use crate::engine::{Error, ExportFilter, ExportLine, ExportedAsset};
 
@@ -127,15 +128,6 @@ fn csv_row(tenant: &str, asset: &ExportedAsset) -> String {
     cells.map(|cell| csv_cell(&cell)).join(",")
 }
 
-/// A cell by RFC 4180. Text that a spreadsheet would take for a formula begins with an apostrophe.
-fn csv_cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if guard.is_empty() && !text.contains([',', '"', '\n', '\r']) {
-        return text.to_owned();
-    }
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
 fn open_lines(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     if file == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
@@ -198,23 +190,5 @@ pub(super) async fn run_import(config: &ServiceConfig, options: ImportArgs) -> a
     match report.problems {
         0 => Ok(()),
         problems => bail!("{problems} assets were not imported: put their objects back and import again"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_survive_spreadsheets() {
-        for (text, cell) in [
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("=1+1", "\"'=1+1\""),
-            ("two\nlines", "\"two\nlines\""),
-        ] {
-            assert_eq!(csv_cell(text), cell);
-        }
     }
 }

@@ -34,6 +34,18 @@ impl ApiClient {
         self.request_bytes(&ApiRequest::new("discarding the job", Method::DELETE, path), notices).await.map(|_| ())
     }
 
+    /// Counts what a tenant has, and with its name as `confirm` deletes it; the answer as the server wrote it.
+    pub async fn delete_tenant(
+        &self,
+        tenant: &str,
+        confirm: Option<&str>,
+        notices: &dyn RetryObserver,
+    ) -> Result<Value> {
+        let ask = ApiRequest::new("deleting the tenant", Method::DELETE, format!("/v1/tenants/{}", segment(tenant)));
+        let ask = confirm.into_iter().fold(ask, |ask, name| ask.query("confirm", name));
+        self.request_json(&ask, notices).await
+    }
+
     /// Sends a delivery once more; the new delivery, as the server wrote it.
     pub async fn replay_delivery(&self, webhook: &str, delivery: &str, notices: &dyn RetryObserver) -> Result<Value> {
         let path = format!("/v1/webhooks/{}/deliveries/{}/replay", segment(webhook), segment(delivery));

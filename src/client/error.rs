@@ -25,7 +25,7 @@ const PROXY_BODY_LIMIT_HINT: &str = "a proxy in front of the service refuses bod
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Exit codes with their meanings; stable, and printed by `gantry help exit-codes`.
-pub const EXIT_CODES: [(u8, &str); 11] = [
+pub const EXIT_CODES: [(u8, &str); 13] = [
     (0, "everything was done"),
     (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
     (2, "the command line, or a value in it, is invalid"),
@@ -36,6 +36,8 @@ pub const EXIT_CODES: [(u8, &str); 11] = [
     (7, "partial: some of several files or ids failed, others did not"),
     (8, "network: the server or the store could not be reached for too long"),
     (9, "blocked: the asset was rejected and is not delivered"),
+    (10, "steps of the database's schema are pending (`gantry migrate status`)"),
+    (11, "the database's schema does not fit this version (`gantry migrate`)"),
     (130, "interrupted (Ctrl-C); what was sent is kept, and the same command continues"),
 ];
 

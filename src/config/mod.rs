@@ -54,6 +54,8 @@ pub struct ServiceConfig {
     pub disk_reserve: u64,
     /// Maximum connections to PostgreSQL.
     pub database_connections: u32,
+    /// Whether a start brings the schema up to date.
+    pub auto_migrate: bool,
     /// The object store.
     pub store: StoreConfig,
     /// Secrets for grants and cursors, the first of which signs; empty: created on first start.

@@ -36,6 +36,8 @@ pub enum JobSubject {
     Deliver(DeliveryId),
     /// Purge a removed asset from a content delivery network.
     Purge(AssetId),
+    /// Delete a tenant with everything it has.
+    Erase(TenantId),
     /// Recurring work, once per cluster.
     Chore(Chore),
 }
@@ -53,6 +55,8 @@ pub enum JobKind {
     Deliver,
     /// See [`JobSubject::Purge`].
     Purge,
+    /// See [`JobSubject::Erase`].
+    Erase,
     /// See [`JobSubject::Chore`].
     Chore(Chore),
 }
@@ -79,12 +83,13 @@ impl Chore {
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Process,
         Self::Recheck,
         Self::Rescan,
         Self::Deliver,
         Self::Purge,
+        Self::Erase,
         Self::Chore(Chore::Sweep),
         Self::Chore(Chore::Retention),
         Self::Chore(Chore::Orphans),
@@ -101,6 +106,7 @@ impl JobKind {
             Self::Rescan => "rescan",
             Self::Deliver => "deliver",
             Self::Purge => "purge",
+            Self::Erase => "erase",
             Self::Chore(Chore::Sweep) => "sweep",
             Self::Chore(Chore::Retention) => "retention",
             Self::Chore(Chore::Orphans) => "orphans",
@@ -131,6 +137,7 @@ impl JobSubject {
             Self::Rescan(_) => JobKind::Rescan,
             Self::Deliver(_) => JobKind::Deliver,
             Self::Purge(_) => JobKind::Purge,
+            Self::Erase(_) => JobKind::Erase,
             Self::Chore(chore) => JobKind::Chore(chore),
         }
     }
@@ -141,6 +148,7 @@ impl JobSubject {
         match self {
             Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) | Self::Purge(asset) => asset.0,
             Self::Deliver(delivery) => delivery.0,
+            Self::Erase(tenant) => tenant.0,
             Self::Chore(_) => Uuid::nil(),
         }
     }
@@ -154,6 +162,7 @@ impl JobSubject {
             JobKind::Rescan => Self::Rescan(AssetId(subject)),
             JobKind::Deliver => Self::Deliver(DeliveryId(subject)),
             JobKind::Purge => Self::Purge(AssetId(subject)),
+            JobKind::Erase => Self::Erase(TenantId(subject)),
             JobKind::Chore(chore) => Self::Chore(chore),
         }
     }
@@ -163,7 +172,7 @@ impl JobSubject {
     pub fn asset(self) -> Option<AssetId> {
         match self {
             Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) | Self::Purge(asset) => Some(asset),
-            Self::Deliver(_) | Self::Chore(_) => None,
+            Self::Deliver(_) | Self::Erase(_) | Self::Chore(_) => None,
         }
     }
 }

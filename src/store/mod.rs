@@ -39,6 +39,7 @@ mod operations;
 pub mod postgres;
 mod reserve;
 mod rows;
+mod schema;
 pub mod sqlite;
 mod tenancy;
 mod tx;
@@ -54,6 +55,7 @@ pub use operations::{
     UploadQuery,
 };
 use reserve::DiskReserve;
+pub use schema::{SchemaStatus, SchemaStep, StepState};
 pub use tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};

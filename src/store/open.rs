@@ -21,6 +21,19 @@ pub enum OpenError {
         /// The last migration that this version knows.
         known: i64,
     },
+    /// An earlier version of this program wrote the schema, and the settings forbid to change it at start.
+    #[error(
+        "{place} has the schema of an earlier version of Gantry (pending steps: {pending}, from step {first} on), and \
+         database.auto_migrate is false. Run `gantry migrate up`, then start again; `gantry migrate plan` prints the SQL"
+    )]
+    Older {
+        /// The file, or the server and database.
+        place: String,
+        /// Number of pending migrations.
+        pending: usize,
+        /// The first pending migration.
+        first: i64,
+    },
     /// A migration was applied with another checksum than this program's, or did not finish.
     #[error("{place} does not match this version of Gantry: step {step} of its schema differs")]
     Differs {

@@ -6,11 +6,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgListener;
+use sqlx::{Connection as _, PgPool};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
+use super::{Notifier, OpenError, Result, SchemaStatus, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Clock as _, OsEntropy, SystemClock, Timestamp, micros};
 use crate::domain::reason::{FailureCause, chain};
@@ -91,6 +92,14 @@ const LEASE_REQUESTS: Option<&str> = Some(concat!(
     grantable!(),
     " * 1000000 / $4 RETURNING granted, spent_until - asked_at"
 ));
+/// Deletes the differences noted beside the sums of assets of the tenant `$1`.
+const ERASE_SIDE_ROWS: &[&str] = &["DELETE FROM asset_count_change WHERE tenant_id = $1 AND $2 > 0"];
+
+/// True if the database records steps of the schema.
+const HAS_APPLIED_STEPS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+/// Applied steps with their times in microseconds.
+const APPLIED_STEPS: &str = "SELECT version, description, CAST(extract(epoch FROM installed_on) * 1000000 AS bigint), \
+     success, checksum FROM _sqlx_migrations ORDER BY version";
 
 /// No integrity check: PostgreSQL manages its own files.
 const QUICK_CHECK: Option<&str> = None;
@@ -106,6 +115,15 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     }
 }
 
+/// No thread stands between the driver and the server.
+const DRIVER_THREAD_MAY_END: bool = false;
+
+/// True for a prepared statement whose columns a migration has changed ("cached plan must not change result type",
+/// SQLSTATE `feature_not_supported`).
+fn is_stale_plan(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "0A000")
+}
+
 /// Class of a SQLSTATE: its first two characters.
 fn class_of(code: &str) -> &str {
     code.get(..2).unwrap_or("other")
@@ -118,18 +136,21 @@ const NOTIFY_INTERVAL: Duration = Duration::from_millis(50);
 /// Delays before the LISTEN connection is opened again.
 const LISTEN_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(500), Duration::from_secs(5));
 
-/// Number of connections, and the clock.
+/// Number of connections, the clock, and the schema at start.
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// Maximum number of connections; half of them write.
     pub connections: u32,
     /// Clock to use; `None`: the server's clock.
     pub clock: Option<StoreClock>,
+    /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`], and the
+    /// database's user needs no right to create tables.
+    pub auto_migrate: bool,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 16, clock: None }
+        Self { connections: 16, clock: None, auto_migrate: true }
     }
 }
 
@@ -137,10 +158,14 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
     StoreError::Unavailable(FailureCause::of(error))
 }
 
+/// Steps of the schema.
+static STEPS: Migrator = sqlx::migrate!("migrations/postgres");
+
 /// Opens `postgres://…` and brings its schema up to date.
 ///
 /// # Errors
-/// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
+/// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version; or of an
+/// older version, if the options forbid to change it.
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
     open_servers(&DatabaseServers::parse(url)?, options).await
 }
@@ -149,9 +174,14 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
 /// their credentials.
 ///
 /// # Errors
-/// No server can be reached within ten seconds and takes writes, a server refuses, or the schema is of a newer version.
+/// No server can be reached within ten seconds and takes writes, a server refuses, or the schema is of a newer version;
+/// or of an older version, if the options forbid to change it.
 pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate_servers(servers)).await?;
+    if options.auto_migrate {
+        Box::pin(migrate_servers(servers)).await?;
+    } else {
+        read_schema_of(servers).await?.require_current()?;
+    }
     let writers = (options.connections / 2).max(1);
     let write = servers.open_pool(writers).await?;
     let read = servers.open_pool((options.connections - writers).max(1)).await?;
@@ -176,7 +206,10 @@ pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -
 /// # Errors
 /// No server can be reached within ten seconds and takes writes, or a server refuses.
 pub async fn try_login(url: &str) -> Result<(), OpenError> {
-    DatabaseServers::parse(url)?.await_server().await
+    let connection = DatabaseServers::parse(url)?.await_connection().await?;
+    // A connection that ends without a Terminate message is logged by the server.
+    let _ = connection.close().await;
+    Ok(())
 }
 
 /// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
@@ -188,13 +221,30 @@ pub async fn migrate(url: &str) -> Result<(), OpenError> {
 }
 
 async fn migrate_servers(servers: &DatabaseServers) -> Result<(), OpenError> {
-    servers.await_server().await?;
-    let pool = servers.open_pool(1).await?;
-    let steps = sqlx::migrate!("migrations/postgres");
-    let outcome = steps.run(&pool).await;
-    pool.close().await;
-    let known = steps.iter().map(|step| step.version).max();
+    // Without the time limit that statements of the pools have: a step of a large table, and the wait for another node's,
+    // take as long as they take.
+    let mut connection = servers.await_connection().await?;
+    let outcome = STEPS.run(&mut connection).await;
+    // A connection that ends without a Terminate message is logged by the server.
+    let _ = connection.close().await;
+    let known = STEPS.iter().map(|step| step.version).max();
     outcome.map_err(|error| OpenError::of_migration(&servers.place(), &error, known))
+}
+
+/// Reads which steps of the schema are applied. Changes nothing.
+///
+/// # Errors
+/// No server can be reached within ten seconds, or a server refuses.
+pub async fn read_schema(url: &str) -> Result<SchemaStatus, OpenError> {
+    read_schema_of(&DatabaseServers::parse(url)?).await
+}
+
+async fn read_schema_of(servers: &DatabaseServers) -> Result<SchemaStatus, OpenError> {
+    let mut connection = servers.await_connection().await?;
+    let applied = sql::read_applied(&mut connection).await;
+    let _ = connection.close().await;
+    let applied = applied.map_err(|error| OpenError::of(&servers.place(), &error))?;
+    Ok(SchemaStatus::compare(servers.place(), &STEPS, &applied))
 }
 
 /// Reads the server's clock now and every [`CLOCK_REANCHOR_INTERVAL`], for as long as the pool lives.

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
+use sqlx::Connection as _;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{DiskReserve, OpenError, Result, Store, StoreClock, StoreError};
+use super::{DiskReserve, OpenError, Result, SchemaStatus, Store, StoreClock, StoreError};
 use crate::domain::clock::Clock;
 use crate::domain::reason::FailureCause;
 
@@ -56,6 +59,18 @@ const SETTLE_TOTALS: Option<&str> = None;
 
 /// The only process counts requests in its memory.
 const LEASE_REQUESTS: Option<&str> = None;
+/// Deletes what the index of names has of the first `$2` assets of the tenant `$1`.
+const ERASE_SIDE_ROWS: &[&str] = &[
+    "DELETE FROM asset_name WHERE rowid IN (SELECT row FROM asset_name_row WHERE asset_id IN \
+        (SELECT id FROM asset WHERE tenant_id = $1 ORDER BY id LIMIT $2))",
+    "DELETE FROM asset_name_row WHERE asset_id IN (SELECT id FROM asset WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+];
+
+/// True if the database records steps of the schema.
+const HAS_APPLIED_STEPS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
+/// Applied steps with their times in microseconds.
+const APPLIED_STEPS: &str = "SELECT version, description, CAST(unixepoch(installed_on) * 1000000 AS integer), success, \
+     checksum FROM _sqlx_migrations ORDER BY version";
 
 const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
@@ -70,6 +85,15 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
         CORRUPT | NOT_A_DATABASE => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
     }
+}
+
+/// The driver's thread of a connection panics on columns that were added since it prepared a statement (sqlx 0.9.0,
+/// `SqliteRow::current`), and the statement then seems to have no more rows.
+const DRIVER_THREAD_MAY_END: bool = true;
+
+/// SQLite prepares a statement anew by itself after a change of the schema.
+fn is_stale_plan(_: &sqlx::Error) -> bool {
+    false
 }
 
 /// Class of SQLSTATE with the meaning of a result code of SQLite.
@@ -108,14 +132,36 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-/// Opens the database file, creates it if it is missing, and brings its schema up to date.
-pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
-    open_with_reserve(file, clock, 0).await
+/// Steps of the schema.
+static STEPS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Free disk space, and the schema at start.
+#[derive(Clone, Copy)]
+pub struct SqliteOptions {
+    /// Bytes that new rows leave free on the disk; below, they are refused with [`StoreError::Full`].
+    pub reserve: u64,
+    /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`].
+    pub auto_migrate: bool,
 }
 
-/// Like [`open`], but refuses new rows with [`StoreError::Full`] while fewer than `reserve` bytes are free on the disk.
-pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64) -> Result<Arc<dyn Store>, OpenError> {
-    Box::pin(migrate(file)).await?;
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { reserve: 0, auto_migrate: true }
+    }
+}
+
+/// Opens the database file, creates it if it is missing, and brings its schema up to date.
+pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+    open_with(file, clock, SqliteOptions::default()).await
+}
+
+/// As [`open`], with options.
+pub async fn open_with(file: &Path, clock: Arc<dyn Clock>, with: SqliteOptions) -> Result<Arc<dyn Store>, OpenError> {
+    if with.auto_migrate {
+        Box::pin(migrate(file)).await?;
+    } else {
+        read_schema(file).await?.require_current()?;
+    }
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     let place = file.display().to_string();
     let failed = |error| OpenError::of(&place, &error);
@@ -123,7 +169,7 @@ pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64)
     let read = SqlitePoolOptions::new().max_connections(MAX_READ_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
     let read = read.connect_with(options(file).read_only(true)).await.map_err(failed)?;
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let reserve = Some(DiskReserve::new(dir.to_owned(), reserve));
+    let reserve = Some(DiskReserve::new(dir.to_owned(), with.reserve));
     let clock = StoreClock::Given(clock);
     Ok(Arc::new(sql::SqlStore::new(read, write, 1, clock, sql::SqlStoreDeps::default(), reserve)))
 }
@@ -137,11 +183,24 @@ pub async fn migrate(file: &Path) -> Result<(), OpenError> {
     let guard = lock_file(&file.with_extension("migrating")).await?;
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(file)).await;
     let pool = pool.map_err(|error| OpenError::of(&place, &error))?;
-    let steps = sqlx::migrate!("migrations/sqlite");
-    let outcome = steps.run(&pool).await;
+    let outcome = STEPS.run(&pool).await;
     pool.close().await;
     drop(guard);
-    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
+    outcome.map_err(|error| OpenError::of_migration(&place, &error, STEPS.iter().map(|step| step.version).max()))
+}
+
+/// Reads which steps of the schema are applied. Changes nothing: a missing file stays missing, all steps are pending.
+pub async fn read_schema(file: &Path) -> Result<SchemaStatus, OpenError> {
+    let place = file.display().to_string();
+    if !std::fs::metadata(file).is_ok_and(|file| file.len() > 0) {
+        return Ok(SchemaStatus::compare(place, &STEPS, &[]));
+    }
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    let failed = |error| OpenError::of(&place, &error);
+    let mut connection = options.connect().await.map_err(failed)?;
+    let applied = sql::read_applied(&mut connection).await.map_err(failed)?;
+    let _ = connection.close().await;
+    Ok(SchemaStatus::compare(place, &STEPS, &applied))
 }
 
 async fn lock_file(path: &Path) -> Result<std::fs::File> {

@@ -18,6 +18,7 @@ use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::Policy;
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
+use crate::domain::tenant_deletion::{TenantContents, TenantDeletion};
 
 /// Filter and page of the audit trail. Newest first.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +81,12 @@ pub enum TenancyWrite {
     BeginMaintenance(MaintenanceMode),
     /// Switches a maintenance mode off, of a tenant or of the instance. No such mode is no error.
     EndMaintenance(Option<TenantId>),
+    /// Inserts the row of a tenant's deletion; a conflict if there is one.
+    BeginDeletion(Box<TenantDeletion>),
+    /// Writes how far a deletion is; a conflict if it has ended.
+    NoteDeletion(Box<TenantDeletion>),
+    /// Deletes a tenant that has no other rows, with the row of its deletion; a conflict if there is none.
+    EndDeletion(TenantId),
 }
 
 /// Reads the rows of tenants' rules.
@@ -108,8 +115,15 @@ pub trait TenancyStore: Send + Sync {
     async fn list_policy_origins(&self) -> Result<Vec<String>>;
     /// The maintenance modes that are on.
     async fn list_maintenance_modes(&self) -> Result<Vec<MaintenanceMode>>;
-    /// A page of a tenant's audit trail.
-    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
+    /// A page of a tenant's audit trail; `None`: of all tenants'.
+    async fn list_audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
+    /// Numbers of what a tenant has. Takes time in proportion to its rows.
+    async fn count_tenant_contents(&self, tenant: TenantId) -> Result<TenantContents>;
+    /// The deletion of a tenant that is under way.
+    async fn find_tenant_deletion(&self, tenant: TenantId) -> Result<Option<TenantDeletion>>;
+    /// Writes: deletes rows of a tenant whose deletion is under way, at most `limit` of each kind. Returns how many; 0: no
+    /// row is left but those that [`TenancyWrite::EndDeletion`] deletes.
+    async fn erase_tenant_rows(&self, tenant: TenantId, limit: u32) -> Result<u64>;
     /// Writes: takes at most `wanted` requests of a tenant's rate, which all processes share. `None`: no other process
     /// serves this database, and the caller counts by itself.
     async fn lease_requests(&self, tenant: TenantId, rate: RateLimit, wanted: u32) -> Result<Option<RequestLease>>;

@@ -292,7 +292,10 @@ impl TenancyWrite {
             | Self::DropPolicy(..)
             | Self::RevokeDropBox(..)
             | Self::BeginMaintenance(_)
-            | Self::EndMaintenance(_) => WriteEffect::Quiet,
+            | Self::EndMaintenance(_)
+            | Self::BeginDeletion(_)
+            | Self::NoteDeletion(_)
+            | Self::EndDeletion(_) => WriteEffect::Quiet,
         }
     }
 }

@@ -155,6 +155,7 @@ impl JobWorker {
             }
             JobSubject::Deliver(delivery) => self.run_delivery(job, delivery).await,
             JobSubject::Purge(asset) => self.run_purge(job, asset).await.unwrap_or_else(JobOutcome::from),
+            JobSubject::Erase(tenant) => self.run_erasure(job, tenant).await.unwrap_or_else(JobOutcome::from),
             JobSubject::Chore(chore) => self.run_chore(job, chore).await,
         }
     }

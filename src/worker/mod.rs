@@ -24,6 +24,7 @@ use crate::store::Store;
 
 mod cdn_purge;
 mod chores;
+mod erasure;
 pub mod handoff;
 mod job_run;
 mod processors;
@@ -95,6 +96,7 @@ impl Slots {
             let places = match kind {
                 JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
                 JobKind::Purge => 2 * usize::from(sends),
+                JobKind::Erase => 1,
                 JobKind::Deliver => {
                     if sends {
                         settings.max_deliveries
@@ -219,7 +221,7 @@ impl JobWorker {
         match kind {
             JobKind::Chore(_) => MAX_CHORE_LEASE.min(self.settings.lease),
             JobKind::Deliver | JobKind::Purge => MAX_DELIVERY_LEASE.min(self.settings.lease),
-            JobKind::Process | JobKind::Recheck | JobKind::Rescan => self.settings.lease,
+            JobKind::Process | JobKind::Recheck | JobKind::Rescan | JobKind::Erase => self.settings.lease,
         }
     }
 

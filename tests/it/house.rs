@@ -47,6 +47,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("store/sql", &["domain", "machine", "store", "crash"], &["sqlx"]),
     ("store/rows", &["domain", "store"], &["sqlx"]),
     ("store/open", &["domain", "store"], &["sqlx"]),
+    ("store/schema", &["domain", "store"], &["sqlx"]),
     ("blob", &["domain", "blob", "sendfile"], &[]),
     ("blob/s3", &["domain", "blob", "sendfile"], &["aws_config", "aws_sdk_s3", "reqwest"]),
     ("blob/embedded", &["domain/clock", "domain/reason", "machine", "blob/embedded", "sendfile"], &["s3s", "rusqlite"]),

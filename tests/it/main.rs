@@ -45,6 +45,7 @@ mod production;
 mod reload;
 mod repository;
 mod scan;
+mod schema;
 mod simulation;
 mod store;
 mod support;

@@ -95,6 +95,28 @@ async fn keys_and_tenants_from_the_command_line() {
     }
 }
 
+#[tokio::test]
+async fn the_audit_trail_is_reported_from_the_command_line() {
+    for place in [sqlite(), Place::fresh_schema().await] {
+        let instance = Instance::new(place, &[]);
+        instance.run(&["tenant", "create", "acme"]);
+        instance.run(&["tenant", "create", "globex"]);
+        instance.run(&["tenant", "suspend", "acme"]);
+        let text = instance.run(&["audit", "report"]);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.starts_with("AT ") && text.lines().nth(1).unwrap().contains("tenant.change"), "{text}");
+        let csv = instance.run(&["audit", "report", "--tenant", "acme", "--action", "tenant.", "--format", "csv"]);
+        assert_eq!(csv.lines().filter(|line| line.contains(",acme,")).count(), 2, "{csv}");
+        let ndjson = instance.run(&["audit", "report", "--actor", "operator", "--format", "ndjson"]);
+        let names: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+        assert_eq!((names.len(), &names[1]["tenant_name"]), (3, &json!("globex")), "{ndjson}");
+        assert_eq!(instance.run(&["audit", "report", "--since", "2999-01-01T00:00:00Z", "--format", "ndjson"]), "");
+        let unknown = instance.gantry(&["audit", "report", "--tenant", "nobody"]).output().unwrap();
+        assert_eq!(unknown.status.code(), Some(1));
+        assert_eq!(instance.gantry(&["audit", "report", "--format", "xml"]).output().unwrap().status.code(), Some(2));
+    }
+}
+
 /// Programs that decode are asked for their versions. One that never answers keeps nobody waiting.
 #[tokio::test]
 async fn a_start_waits_for_no_program() {

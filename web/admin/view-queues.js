@@ -27,7 +27,7 @@ export function queuesView(app) {
 
 const MEANINGS = {
   process: "Type, digest, scan and derivatives of new files", recheck: "The same again, on request", rescan: "Scans after a new signature",
-  deliver: "Webhook deliveries", purge: "Removal of bytes",
+  deliver: "Webhook deliveries", purge: "Removal of bytes", erase: "Deletion of tenants",
 };
 
 function queueCard(app, queue) {
@@ -48,7 +48,7 @@ const pauseQueue = (app, { kind, paused, ready }) => ask({
   run: async () => { await app.api.send("POST", `/v1/admin/queues/${kind}/${paused ? "resume" : "pause"}`); app.refresh(); },
 });
 
-const KINDS = ["process", "recheck", "rescan", "deliver", "purge"];
+const KINDS = ["process", "recheck", "rescan", "deliver", "purge", "erase"];
 
 /** Jobs with filters; `state` may be fixed. */
 export function jobList(app, { label, states, fixed, empty, bulk, tools }) {

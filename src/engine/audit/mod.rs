@@ -159,7 +159,7 @@ impl AuditTrail {
             limit: 1,
             ..AuditQuery::default()
         };
-        let entries = self.store.list_audit_entries(tenant, &query).await?;
+        let entries = self.store.list_audit_entries(Some(tenant), &query).await?;
         Ok(entries.into_iter().next().and_then(|entry| entry.request))
     }
 

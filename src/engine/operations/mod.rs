@@ -4,6 +4,7 @@
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
+//! * `erasure`: a tenant is deleted with everything it has
 //! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
 
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,7 @@ use crate::engine::webhooks::WebhookEngine;
 use crate::store::Store;
 
 mod alarms;
+mod erasure;
 mod health;
 mod jobs;
 mod log_filter;
@@ -41,6 +43,7 @@ mod uploads;
 mod verify;
 
 pub use alarms::OperatorAlarm;
+pub use erasure::{ErasureStep, TenantErasure};
 pub use health::DependencyHealth;
 pub use jobs::{JobHistory, JobQueues, ListJobs};
 pub use nodes::NODE_NOTE_INTERVAL;

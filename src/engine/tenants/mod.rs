@@ -146,12 +146,19 @@ impl TenantEngine {
         if operators.is_some_and(|operators| operators.id == tenant) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
-    /// A page of a tenant's audit trail, newest first.
+    /// A page of a tenant's audit trail, or with `*` of all tenants', newest first.
     #[tracing::instrument(skip_all)]
     pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
-        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        may_ask(actor, Action::Administer)?;
+        let tenant = self.load_listed_tenant(actor, tenant).await?;
         check_page_limit(query.limit)?;
         Ok(self.store.list_audit_entries(tenant, &query).await?)
+    }
+
+    /// The name of a tenant; the id of a tenant that is gone.
+    #[tracing::instrument(skip_all)]
+    pub async fn tenant_name(&self, id: TenantId) -> Result<String> {
+        self.registry().tenant_name(id).await
     }
 
     /// Creates a tenant.

@@ -190,7 +190,7 @@ impl UploadEngine {
     }
 
     /// Deletes the tail segments that relaying an upload's bytes left in the store.
-    async fn delete_tails(&self, ended: &Upload) -> Result<()> {
+    pub(in crate::engine) async fn delete_tails(&self, ended: &Upload) -> Result<()> {
         let (prefix, mut after) = (BlobKey::tails_of(ended.id), None);
         loop {
             let page = self.blobs.list(&prefix, after.as_deref()).await?;

@@ -1,5 +1,8 @@
 //! Glue of tenants, policies and the audit trail: parse, call the engine, render.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use axum::Json as Rendered;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -8,13 +11,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
 
-use super::query::{AuditTrailQuery, parse_audit_query, parse_list_query};
+use super::erasure_view::erasure_view;
+use super::query::{AuditTrailQuery, parse_audit_query, parse_deletion_query, parse_list_query};
 use super::view::{self, RecomputedUsageView};
 use super::wire::{CreateTenantBody, UpdateTenantBody};
 use crate::domain::access::Actor;
 use crate::domain::audit::AuditEntry;
+use crate::domain::audit_report::AuditReportFormat;
 use crate::domain::policy::PolicyRules;
-use crate::engine::Error;
+use crate::engine::{Engine, Error};
 use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId};
 use crate::http::json_body::JsonBody;
@@ -23,8 +28,8 @@ use crate::http::query::{self, next_cursor};
 
 type TenantsResult<T = Response> = Result<T, ProblemDetails>;
 
-/// Entries per batch of an export.
-const EXPORT_BATCH_ENTRIES: u32 = 1000;
+/// Entries per batch of a report.
+const REPORT_BATCH_ENTRIES: u32 = 1000;
 
 pub(super) async fn list_tenants(
     AuthenticatedActor(actor): AuthenticatedActor,
@@ -65,6 +70,18 @@ pub(super) async fn update_tenant(
 ) -> TenantsResult {
     let standing = site.engine.tenants().patch_tenant(&actor, &named, body.value.to_command()).await?;
     Ok(Rendered(view::standing_view(&standing)).into_response())
+}
+
+pub(super) async fn delete_tenant(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(named): PathId<String>,
+    RawQuery(query): RawQuery,
+) -> TenantsResult {
+    let confirm = parse_deletion_query(query.as_deref())?;
+    let erasure = site.engine.operations().erase_tenant(&actor, &named, confirm.as_deref()).await?;
+    let status = if erasure.deletion.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Rendered(erasure_view(&erasure))).into_response())
 }
 
 pub(super) async fn recompute_usage(
@@ -127,8 +144,8 @@ pub(super) async fn list_audit_entries(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let trail = parse_audit_query(query.as_deref())?;
-    if trail.export {
-        return export_audit_trail(site, actor, trail).await;
+    if let Some(format) = trail.report {
+        return stream_audit_report(site, actor, trail, format).await;
     }
     let limit = trail.query.limit;
     let entries = site.engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
@@ -137,18 +154,24 @@ pub(super) async fn list_audit_entries(
 }
 
 /// The whole selection of the query, an entry per line, read in batches as the client reads.
-async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQuery) -> TenantsResult {
-    trail.query.limit = EXPORT_BATCH_ENTRIES;
+async fn stream_audit_report(
+    site: AppState,
+    actor: Actor,
+    mut trail: AuditTrailQuery,
+    format: AuditReportFormat,
+) -> TenantsResult {
+    trail.query.limit = REPORT_BATCH_ENTRIES;
     // The first batch is read before the answer begins: a caller without permission gets an error, not a truncated
     // answer.
     let first = site.engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
+    let heading = format.heading().map(|heading| Ok(Bytes::from(heading + "\n")));
     let rest = stream::try_unfold(Some((first, trail)), move |state| {
         let (engine, actor) = (site.engine.clone(), actor.clone());
         async move {
             let Some((entries, mut trail)) = state else { return Ok::<_, Error>(None) };
-            let lines = audit_lines(&entries)?;
+            let lines = report_lines(&engine, &entries, format).await?;
             trail.query.after = entries.last().map(|entry| entry.id);
-            let more = entries.len() == EXPORT_BATCH_ENTRIES as usize;
+            let more = entries.len() == REPORT_BATCH_ENTRIES as usize;
             let next = if more {
                 let entries =
                     engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
@@ -159,18 +182,21 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
             Ok(Some((Bytes::from(lines), next)))
         }
     });
-    let body = Body::from_stream(rest.boxed());
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    let body = Body::from_stream(stream::iter(heading).chain(rest).boxed());
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }
 
-/// Entries of the audit trail, each as a line of JSON.
-fn audit_lines(entries: &[AuditEntry]) -> Result<Vec<u8>, Error> {
-    let mut lines = Vec::new();
+/// Entries of the audit trail, each as a line.
+async fn report_lines(engine: &Engine, entries: &[AuditEntry], format: AuditReportFormat) -> Result<String, Error> {
+    let (mut names, mut lines) = (HashMap::new(), String::new());
     for entry in entries {
-        let written = serde_json::to_writer(&mut lines, &view::audit_entry_view(entry));
-        written.map_err(Error::internal)?;
-        lines.push(b'\n');
+        let name = match names.entry(entry.tenant) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(engine.tenants().tenant_name(entry.tenant).await?),
+        };
+        lines += &format.line(entry, name);
+        lines.push('\n');
     }
     Ok(lines)
 }

@@ -2,6 +2,7 @@
 
 use super::openapi::ApiRoutes;
 
+mod erasure_view;
 mod handlers;
 mod query;
 mod routes;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::erasure_view::TenantErasureView;
 use super::handlers;
 use super::view::{AuditPageView, PolicyPageView, PolicyView, RecomputedUsageView, TenantPageView, TenantStandingView};
 use super::wire::{CreateTenantBody, UpdateTenantBody};
@@ -47,6 +48,7 @@ pub(super) fn tenant_routes() -> ApiRoutes {
                 .json_response::<TenantStandingView<'_>>(200),
         )
         .patch("/v1/tenants/{id}", handlers::update_tenant, change.json_response::<TenantStandingView<'_>>(200))
+        .delete("/v1/tenants/{id}", handlers::delete_tenant, delete_operation())
         .post(
             "/v1/tenants/{id}/recompute",
             handlers::recompute_usage,
@@ -55,6 +57,20 @@ pub(super) fn tenant_routes() -> ApiRoutes {
                 .access(OPERATOR_ACCESS)
                 .json_response::<RecomputedUsageView>(200),
         )
+}
+
+fn delete_operation() -> OperationSpec {
+    op("Delete a tenant with everything it has")
+        .operation_id("deleteTenant")
+        .access(OPERATOR_ACCESS)
+        .description(
+            "Without `confirm` nothing is changed: the answer counts what would be deleted. With it the tenant is \
+             suspended at once, and a job deletes objects, rows, keys, links and webhooks. Another call tells how far it \
+             is. In the end the tenant is unknown (404), and an entry in the operators' audit trail is all that stays.",
+        )
+        .query("confirm", string_type().optional(), "The tenant's name: delete it, not only count.")
+        .json_response::<TenantErasureView<'_>>(200)
+        .json_response::<TenantErasureView<'_>>(202)
 }
 
 pub(super) fn policy_routes() -> ApiRoutes {
@@ -101,14 +117,16 @@ pub(super) fn audit_routes() -> ApiRoutes {
         .query("until", time_type().optional(), "Before.")
         .query(
             "format",
-            one_of(["json", "ndjson"]).optional(),
-            "`json` for a page, `ndjson` for the whole of it, one entry a line.",
+            one_of(["json", "ndjson", "csv", "text"]).optional(),
+            "`json` for a page; `ndjson`, `csv` or `text` for a report of the whole selection, one entry a line.",
         );
     ApiRoutes::for_tag("Administration").get(
         "/v1/admin/audit",
         handlers::list_audit_entries,
         with_tenant_parameter(read)
             .media_response(200, "application/x-ndjson", "A page, or one entry a line.")
+            .media_response(200, "text/csv", "One entry a line, with a heading.")
+            .media_response(200, "text/plain", "One entry a line, with a heading.")
             .json_response::<AuditPageView<'_>>(200),
     )
 }

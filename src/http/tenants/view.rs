@@ -175,6 +175,8 @@ pub(super) struct AuditEntryView<'a> {
     id: uuid::Uuid,
     /// Time of the action.
     at: SortableTime,
+    /// Tenant of the subject.
+    tenant: TenantId,
     /// Actor: a key, a link, a grant, the system.
     #[schemars(example = &"key:019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11")]
     actor: &'a str,
@@ -202,6 +204,7 @@ pub(super) fn audit_entry_view(entry: &AuditEntry) -> AuditEntryView<'_> {
     AuditEntryView {
         id: entry.id,
         at: entry.at.into(),
+        tenant: entry.tenant,
         actor: &entry.actor,
         action: &entry.action,
         subject: &entry.subject,

@@ -21,6 +21,7 @@ const GUIDE_NAMES: &[&str] = &[
     "django",
     "operators",
     "deploy",
+    "upgrade",
     "backup",
     "runbooks",
     "scale",

@@ -121,16 +121,12 @@ impl DatabaseServers {
 
     /// Waits for a server that is starting, or for a primary among several, and directs new connections there. On
     /// failure returns the server's error; a pool would report only a timeout.
-    pub(in crate::store) async fn await_server(&self) -> Result<(), OpenError> {
+    pub(in crate::store) async fn await_connection(&self) -> Result<PgConnection, OpenError> {
         let (deadline, mut failures) = (Instant::now() + ACQUIRE_TIMEOUT, 0);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match timeout(left, self.connect()).await {
-                Ok(Ok(connection)) => {
-                    // A connection that ends without a Terminate message is logged by the server.
-                    let _ = connection.close().await;
-                    return Ok(());
-                }
+                Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => error,
                 Err(_) => sqlx::Error::PoolTimedOut,
             };

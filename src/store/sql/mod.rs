@@ -9,8 +9,9 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BEGIN, CLAIM, COUNT_NAMES, Db, GROUP_EVERYTHING, INDEX_NAMES, INTEGRITY_CHECK, LEASE_REQUESTS, LOCK_QUOTA,
-    MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, trouble_of,
+    APPLIED_STEPS, BEGIN, CLAIM, COUNT_NAMES, DRIVER_THREAD_MAY_END, Db, ERASE_SIDE_ROWS, GROUP_EVERYTHING,
+    HAS_APPLIED_STEPS, INDEX_NAMES, INTEGRITY_CHECK, LEASE_REQUESTS, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED,
+    NOW, QUICK_CHECK, SETTLE_TOTALS, class_of, is_stale_plan, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
@@ -22,6 +23,7 @@ use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, 
 
 mod attempts;
 mod drop_boxes;
+mod erasure;
 mod failure;
 mod feed;
 mod group_commit;
@@ -37,6 +39,7 @@ mod operations;
 mod pool;
 mod port;
 mod rollup;
+mod schema;
 mod settings;
 mod tenancy;
 mod uploads;
@@ -48,6 +51,7 @@ use failure::failed;
 use group_commit::GroupCommit;
 use integrity::IntegrityCheck;
 use pool::DbPool;
+pub(in crate::store) use schema::read_applied;
 
 /// A connection of this driver.
 type SqlConnection = <Db as Database>::Connection;

@@ -6,15 +6,20 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sqlx::Connection as _;
+use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Describe, Either, Execute, Executor, Pool, SqlSafeStr as _, SqlStr, Transaction};
 
-use super::{Db, SqlConnection};
+use super::{DRIVER_THREAD_MAY_END, Db, SqlConnection, is_stale_plan};
 use crate::metrics;
 use crate::metrics::{GaugeGuard, timing};
 
 type DbRow = <Db as Database>::Row;
 type DbResult = <Db as Database>::QueryResult;
+
+/// Connections that may have a stale statement, one after another.
+const MAX_STALE_STATEMENTS: u32 = 64;
 
 /// A pool of this driver; clones share the connections.
 #[derive(Clone, Debug)]
@@ -54,6 +59,43 @@ impl DbPool {
             inner: Transaction::begin(connection, Some(statement.into_sql_str())).await?,
             _in_use: in_use,
         })
+    }
+}
+
+impl DbPool {
+    /// All that a query answers. Repeats it when a migration of another process has changed the columns of its prepared
+    /// statement.
+    async fn fetch_whole(&self, query: &RepeatableQuery) -> sqlx::Result<Vec<Either<DbResult, DbRow>>> {
+        for _ in 0..MAX_STALE_STATEMENTS {
+            let mut connection = self.acquire().await?;
+            let rows: sqlx::Result<Vec<_>> = connection.fetch_many(query.clone()).try_collect().await;
+            match rows {
+                Err(error) if is_stale_plan(&error) => connection.clear_cached_statements().await?,
+                // A result ends every statement. Without it the driver's thread has ended, not the rows.
+                Ok(rows) if !rows.iter().any(Either::is_left) => {}
+                done => return done,
+            }
+        }
+        Err(sqlx::Error::WorkerCrashed)
+    }
+
+    /// The first row that a query answers, repeated as in [`Self::fetch_whole`].
+    async fn fetch_first(&self, query: &RepeatableQuery) -> sqlx::Result<Option<DbRow>> {
+        for _ in 0..MAX_STALE_STATEMENTS {
+            let mut connection = self.acquire().await?;
+            let row = connection.fetch_optional(query.clone()).await;
+            match row {
+                Err(error) if is_stale_plan(&error) => connection.clear_cached_statements().await?,
+                // No row, or no answer: a thread that lives tells them apart.
+                Ok(None) if DRIVER_THREAD_MAY_END => {
+                    if connection.ping().await.is_ok() {
+                        return Ok(None);
+                    }
+                }
+                done => return done,
+            }
+        }
+        Err(sqlx::Error::WorkerCrashed)
     }
 }
 
@@ -98,6 +140,40 @@ impl DerefMut for DbTransaction {
     }
 }
 
+/// A query that can be sent again, when a migration has changed the columns of its prepared statement.
+#[derive(Clone)]
+struct RepeatableQuery {
+    sql: SqlStr,
+    arguments: Option<<Db as Database>::Arguments>,
+    persistent: bool,
+}
+
+impl RepeatableQuery {
+    fn of<'q, E: Execute<'q, Db>>(mut query: E) -> sqlx::Result<Self> {
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
+        let persistent = query.persistent();
+        Ok(Self { sql: query.sql(), arguments, persistent })
+    }
+}
+
+impl Execute<'_, Db> for RepeatableQuery {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&<Db as Database>::Statement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<<Db as Database>::Arguments>, BoxDynError> {
+        Ok(self.arguments.take())
+    }
+
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
 /// Queries of all rows are read to their end before the first row is handed on: this service streams no query.
 impl<'p> Executor<'p> for &'p DbPool {
     type Database = Db;
@@ -109,10 +185,9 @@ impl<'p> Executor<'p> for &'p DbPool {
     {
         let rows = async move {
             let begun = Instant::now();
-            let mut connection = self.acquire().await?;
-            let rows: Vec<_> = (&mut *connection).fetch_many(query).try_collect().await?;
+            let rows = self.fetch_whole(&RepeatableQuery::of(query)?).await;
             timing::add_database_time(begun);
-            Ok::<_, sqlx::Error>(stream::iter(rows).map(Ok))
+            Ok::<_, sqlx::Error>(stream::iter(rows?).map(Ok))
         };
         stream::once(rows).try_flatten().boxed()
     }
@@ -124,7 +199,7 @@ impl<'p> Executor<'p> for &'p DbPool {
     {
         Box::pin(async move {
             let begun = Instant::now();
-            let row = self.acquire().await?.fetch_optional(query).await;
+            let row = self.fetch_first(&RepeatableQuery::of(query)?).await;
             timing::add_database_time(begun);
             row
         })

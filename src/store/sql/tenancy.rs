@@ -1,5 +1,7 @@
 //! Queries for quotas, policies and the audit trail.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::types::Json;
 use sqlx::{Executor, QueryBuilder};
@@ -9,16 +11,17 @@ use super::failure::{GroupFailure, undone};
 use super::insert::InsertTuple;
 use super::write::one_row;
 use super::{Db, LEASE_REQUESTS, LOCK_QUOTA};
-use super::{SqlConnection, SqlStore, decode, drop_boxes, failed};
+use super::{SqlConnection, SqlStore, decode, drop_boxes, erasure, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
-use crate::domain::clock::{Timestamp, micros};
+use crate::domain::clock::{Timestamp, before, micros};
 use crate::domain::drop_box::DropBox;
 use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::domain::maintenance::MaintenanceMode;
 use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
+use crate::domain::tenant_deletion::{TenantContents, TenantDeletion};
 use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
 use crate::store::tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 use crate::store::{QuotaCharge, Result, StoreError};
@@ -37,6 +40,15 @@ pub(super) fn audit(mut row: InsertTuple<'_>, entry: &AuditEntry) {
         .push_bind(entry.after.clone().map(Json))
         .push_bind(entry.peer.clone())
         .push_bind(entry.request.clone());
+}
+
+/// Time by which the time in an entry's id may differ from the entry's time.
+const ID_TIME_MARGIN: Duration = Duration::from_secs(3600);
+
+/// The lowest id with this time.
+fn first_id_at(time: Timestamp) -> Uuid {
+    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 /// One pass over the tenant's assets and one over its uploads.
@@ -120,6 +132,9 @@ pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std
             let query = sqlx::query("DELETE FROM maintenance WHERE tenant_id = $1").bind(concerned(*tenant));
             query.execute(conn).await.map(|_| ()).map_err(undone)
         }
+        TenancyWrite::BeginDeletion(new) => erasure::begin(conn, new).await,
+        TenancyWrite::NoteDeletion(so_far) => erasure::note(conn, so_far).await,
+        TenancyWrite::EndDeletion(tenant) => erasure::end(conn, *tenant).await,
     }
 }
 
@@ -248,10 +263,13 @@ impl TenancyStore for SqlStore {
         Ok(origins)
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
-    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
-        let mut sql = QueryBuilder::<Db>::new("SELECT * FROM audit WHERE tenant_id = ");
-        sql.push_bind(tenant.0);
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        let mut sql = QueryBuilder::<Db>::new("SELECT * FROM audit WHERE ");
+        match tenant {
+            Some(tenant) => sql.push("tenant_id = ").push_bind(tenant.0),
+            None => sql.push("id IS NOT NULL"),
+        };
         if let Some(actor) = &query.actor {
             sql.push(" AND actor = ").push_bind(actor.clone());
         }
@@ -276,6 +294,10 @@ impl TenancyStore for SqlStore {
                 sql.push(text).push_bind(at(bound));
             }
         }
+        if let Some(since) = query.since {
+            // An index has ids, not times: the rest of the trail is not read.
+            sql.push(" AND id >= ").push_bind(first_id_at(before(since, ID_TIME_MARGIN)));
+        }
         if let Some(after) = query.after {
             sql.push(" AND id < ").push_bind(after);
         }
@@ -299,6 +321,21 @@ impl TenancyStore for SqlStore {
         };
         self.run_detached(move |pool| async move { query.fetch_one(&pool).await.map(lease).map(Some).map_err(failed) })
             .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn count_tenant_contents(&self, tenant: TenantId) -> Result<TenantContents> {
+        erasure::count(&self.read, tenant).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn find_tenant_deletion(&self, tenant: TenantId) -> Result<Option<TenantDeletion>> {
+        erasure::find(&self.read, tenant).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn erase_tenant_rows(&self, tenant: TenantId, limit: u32) -> Result<u64> {
+        self.run_detached(move |pool| async move { erasure::erase(&pool, tenant, limit).await }).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

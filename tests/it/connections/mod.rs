@@ -36,12 +36,7 @@ impl TestListener {
     async fn start(limits: ServerLimits, early: InterimPolicy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        tokio::spawn(server::serve(
-            Listener::from(listener).with_interim_policy(early),
-            answer,
-            limits,
-            stop.clone(),
-        ));
+        tokio::spawn(server::serve(Listener::from(listener).with_interim_policy(early), answer, limits, stop.clone()));
         Self { address, stop }
     }
 

@@ -61,7 +61,7 @@ on_both_services! {
             > GET /v1/admin/jobs?state=dead&limit=1
             < 200 {"jobs": [{"id": "$first"}], "next_after": "$first"}
             > GET /v1/admin/queues
-            < 200 {"queues": [{"kind": "process", "dead": 2, "paused": false}, {"kind": "recheck"}, {"kind": "rescan"}, {"kind": "deliver"}, {"kind": "purge"}]}
+            < 200 {"queues": [{"kind": "process", "dead": 2, "paused": false}, {"kind": "recheck"}, {"kind": "rescan"}, {"kind": "deliver"}, {"kind": "purge"}, {"kind": "erase"}]}
             > GET /v1/admin/alarms
             < 200 {"alarms": [{"code": "dead_letters"}, {"code": "assets_bytes_missing"}]}
             > GET /v1/admin/jobs?state=sleeping
@@ -104,7 +104,7 @@ on_both_services! {
         assert_eq!(row(service, &asset).await.state.name(), "stored");
         transcript!(service, r#"
             > GET /v1/admin/queues
-            < 200 {"queues": [{"kind": "process", "ready": 1, "paused": true}, {"kind": "recheck"}, {"kind": "rescan"}, {"kind": "deliver"}, {"kind": "purge"}]}
+            < 200 {"queues": [{"kind": "process", "ready": 1, "paused": true}, {"kind": "recheck"}, {"kind": "rescan"}, {"kind": "deliver"}, {"kind": "purge"}, {"kind": "erase"}]}
             > POST /v1/admin/queues/process/resume
             < 204
         "#);

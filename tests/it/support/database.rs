@@ -87,7 +87,7 @@ impl Place {
             Self::Sqlite(dir) => sqlite::open(&dir.path().join("gantry.db"), clock).await.unwrap(),
             Self::Postgres(url) => {
                 let clock = Some(StoreClock::Given(clock));
-                postgres::open(url, PostgresOptions { connections, clock }).await.unwrap()
+                postgres::open(url, PostgresOptions { connections, clock, ..PostgresOptions::default() }).await.unwrap()
             }
         }
     }

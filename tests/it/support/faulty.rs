@@ -30,6 +30,7 @@ use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::policy::Policy;
 use gantry::domain::quota::{QuotaUsage, TenantQuota};
 use gantry::domain::tenant::{RateLimit, Tenant};
+use gantry::domain::tenant_deletion::{TenantContents, TenantDeletion};
 use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
@@ -466,7 +467,10 @@ pass_on_tenancy! {
     async fn list_drop_boxes(&self, tenant: TenantId, maker: Option<KeyId>, before: Option<GrantId>, limit: u32) -> Vec<DropBox>;
     async fn list_policy_origins(&self) -> Vec<String>;
     async fn list_maintenance_modes(&self) -> Vec<MaintenanceMode>;
-    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn list_audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn count_tenant_contents(&self, tenant: TenantId) -> TenantContents;
+    async fn find_tenant_deletion(&self, tenant: TenantId) -> Option<TenantDeletion>;
+    async fn erase_tenant_rows(&self, tenant: TenantId, limit: u32) -> u64;
     async fn lease_requests(&self, tenant: TenantId, rate: RateLimit, wanted: u32) -> Option<RequestLease>;
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }

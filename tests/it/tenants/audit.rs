@@ -150,7 +150,7 @@ on_both_services! {
             > GET /v1/tenants/acme
             < 200 {"suspended_at": null}
             > GET /v1/admin/queues
-            < 200 {"queues": [{"kind": "process", "paused": false}, {}, {}, {}, {}]}
+            < 200 {"queues": [{"kind": "process", "paused": false}, {}, {}, {}, {}, {}]}
             > POST /v1/links/revoke {"created_by": "$maker"}
             < 200 {"revoked": 1}
             > GET /v1/admin/audit?action=links.revoke
@@ -187,6 +187,47 @@ on_both_services! {
         assert_eq!(ids.len(), 1100);
         ids.dedup();
         assert_eq!(ids.len(), 1100, "each once");
+    }
+
+    async fn a_report_is_a_line_for_each_entry_of_every_tenant(service) {
+        let book = service.registry.clone().by_hand();
+        let acme = book.create_tenant("acme").await.unwrap();
+        service.advance(LATER);
+        book.create_tenant("globex").await.unwrap();
+        service.advance(LATER);
+        let suspended = PatchTenant { suspended: Some(true), ..PatchTenant::default() };
+        book.patch_tenant(&acme, suspended).await.unwrap();
+        let report = async |key: &str, query: &str| {
+            let url = format!("{}/v1/admin/audit?{query}", service.base);
+            let answer = requests::client().get(url).bearer_auth(key).send().await.unwrap();
+            let media = answer.headers()["content-type"].to_str().unwrap().to_owned();
+            (answer.status().as_u16(), media, answer.text().await.unwrap())
+        };
+        let (status, media, csv) = report(&service.admin, "tenant=*&format=csv&actor=operator").await;
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!((status, lines.len()), (200, 4), "{csv}");
+        assert!(media.starts_with("text/csv") && lines[0].starts_with("at,tenant,tenant_id,actor,action,subject,"));
+        let of = |line: usize| lines[line].split(',').collect::<Vec<_>>();
+        let id = acme.id.to_string();
+        assert_eq!(of(1)[1..6], ["acme", id.as_str(), "operator", "tenant.change", &format!("tenant:{id}")], "{csv}");
+        assert_eq!((of(2)[1], of(3)[1], of(3)[4]), ("globex", "acme", "tenant.create"), "{csv}");
+        let (_, media, text) = report(&service.admin, "tenant=acme&format=text&action=tenant.change").await;
+        assert_eq!((media.as_str(), text.lines().count()), ("text/plain; charset=utf-8", 2), "{text}");
+        assert!(text.contains("operator") && text.contains("  acme  ") && !text.contains("globex"), "{text}");
+        let (_, _, ndjson) = report(&service.admin, "tenant=*&format=ndjson&actor=operator").await;
+        let entries: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((entries.len(), &entries[0]["tenant_name"], &entries[0]["after"]["suspended"]), (3, &"acme".into(), &true.into()));
+        let later = after(service.database.store.now(), Duration::from_secs(1));
+        let (_, _, none) = report(&service.admin, &format!("tenant=*&format=csv&since={later}")).await;
+        assert_eq!(none.lines().count(), 1, "{none}");
+        let (_, _, all) = report(&service.admin, &format!("tenant=*&format=csv&actor=operator&until={later}")).await;
+        assert_eq!(all.lines().count(), 4, "{all}");
+        // Administrators of a tenant have the report of their own.
+        let own = service.foreign_key("initech").await;
+        assert_eq!(report(&own, "tenant=*&format=csv").await.0, 403);
+        assert_eq!(report(&own, "tenant=acme&format=csv").await.0, 404);
+        assert_eq!(report(&own, "format=csv").await.0, 200);
+        assert_eq!(report(&service.admin, "format=xml").await.0, 422);
     }
 
     async fn entries_stay_whatever_happens(service) {

@@ -1,6 +1,7 @@
 //! Tenants and what they may: quotas, rates, suspension, policies, and the audit trail of all that.
 
 mod audit;
+mod erasure;
 mod maintenance;
 mod policies;
 mod quotas;

@@ -6,6 +6,7 @@ use crate::client::error::Result;
 
 mod jobs;
 mod lists;
+mod tenants;
 mod webhooks;
 
 pub(super) const HELP: &str = "\
@@ -17,7 +18,8 @@ Examples:
   gantry admin dead-letters
   gantry admin dead-letters retry --all
   gantry admin webhooks deliveries 01994f6e-6c1c-7d52-9b0e-3f2b8a9c7d11 --state dead
-  gantry admin audit --action asset. --since 2026-01-31T12:00:00Z";
+  gantry admin audit --action asset. --since 2026-01-31T12:00:00Z
+  gantry admin tenant delete acme                  # only counts; --apply deletes";
 
 /// Commands for operators.
 #[derive(Subcommand)]
@@ -32,6 +34,9 @@ pub(in crate::cli) enum AdminCommand {
     Webhooks(webhooks::WebhooksArgs),
     /// List entries of the audit trail: actor, action and subject.
     Audit(lists::AuditArgs),
+    /// Delete a tenant with everything it has.
+    #[command(subcommand)]
+    Tenant(tenants::TenantsCommand),
 }
 
 impl AdminCommand {
@@ -42,6 +47,7 @@ impl AdminCommand {
             Self::DeadLetters(letters) => letters.run().await,
             Self::Webhooks(webhooks) => webhooks.run().await,
             Self::Audit(audit) => audit.run().await,
+            Self::Tenant(tenant) => tenant.run().await,
         }
     }
 }

@@ -44,6 +44,7 @@ impl TenantRegistry {
 
     /// Refuses another key for a tenant with the most valid keys. Concurrent creations may exceed the limit slightly.
     pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
+        self.refuse_during_deletion(tenant).await?;
         let live = self.store.count_live_keys(tenant, self.store.now()).await?;
         if live < MAX_LIVE_KEYS {
             Ok(())

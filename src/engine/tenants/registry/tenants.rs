@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::TenantRegistry;
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{self, TenantId};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
 use crate::engine::tenants::{PatchTenant, TenantStanding};
 use crate::engine::{Error, Result};
-use crate::store::{RowChange, StoreError, TenancyWrite, Tx};
+use crate::store::{AuditQuery, RowChange, StoreError, TenancyWrite, Tx};
 
 impl TenantRegistry {
     /// Creates a tenant without limits.
@@ -46,6 +47,16 @@ impl TenantRegistry {
         }
     }
 
+    /// The name of a tenant; the id of a tenant that is gone.
+    pub async fn tenant_name(&self, id: TenantId) -> Result<String> {
+        Ok(self.store.find_tenant(id).await?.map_or_else(|| id.to_string(), |tenant| tenant.name))
+    }
+
+    /// A page of the audit trail of a tenant, or of all tenants, newest first.
+    pub async fn audit_entries(&self, tenant: Option<TenantId>, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        Ok(self.store.list_audit_entries(tenant, query).await?)
+    }
+
     /// A page of tenants in the order of their names.
     pub async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         Ok(self.store.list_tenants(after, limit).await?)
@@ -77,12 +88,21 @@ impl TenantRegistry {
             ));
         }
         let id = tenant.id;
+        self.refuse_during_deletion(id).await?;
         let before = self.standing_of(tenant.clone()).await?;
         let changed = self.changed(&before, patch);
         let deed = self.deed(id, "tenant.change", format!("tenant:{id}")).before(facts(&before)).after(facts(&changed));
         self.store.commit(self.telling(change(Tx::new(), &changed, patch), deed)).await?;
         // The usage was recomputed together with the change of limits.
         self.standing_of(changed.tenant).await
+    }
+
+    /// Refuses a change of a tenant that is being deleted.
+    pub(in crate::engine) async fn refuse_during_deletion(&self, id: TenantId) -> Result<()> {
+        match self.store.find_tenant_deletion(id).await? {
+            Some(_) => Err(Error::Taken("the tenant is being deleted")),
+            None => Ok(()),
+        }
     }
 
     fn changed(&self, standing: &TenantStanding, patch: PatchTenant) -> TenantStanding {
