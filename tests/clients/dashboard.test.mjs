@@ -332,16 +332,33 @@ test("the dashboard", async (t) => {
     await banner.waitFor({ state: "hidden" });
   });
 
-  await t.test("uploads of all tenants tell speed and tenant", async () => {
+  await t.test("uploads of all tenants tell speed, lease and tenant", async () => {
     await visit(page, "uploads?state=open&tenant=*");
     const heads = await main.locator("thead th").allInnerTexts();
-    for (const title of ["Speed", "Tenant", "Last activity"]) assert.ok(heads.includes(title), heads.join());
+    for (const title of ["Speed", "Lease", "Tenant", "Last activity"]) assert.ok(heads.includes(title), heads.join());
+    const sent = await fetch(`${dashboard.service.url}/tus`, { method: "POST", headers: { authorization: `Bearer ${dashboard.service.key}`, "tus-resumable": "1.0.0", "upload-length": "1000000", "upload-metadata": `filename ${btoa("slow.bin")}` } });
+    let more;
+    const body = new ReadableStream({ start: (controller) => { more = controller; } });
+    const headers = { authorization: `Bearer ${dashboard.service.key}`, "tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream" };
+    const patch = fetch(new URL(sent.headers.get("location"), dashboard.service.url), { method: "PATCH", headers, body, duplex: "half" }).catch(() => {});
+    more.enqueue(new Uint8Array(1000));
+    const slow = main.locator("tbody tr", { hasText: "slow.bin" });
+    await until(async () => { await page.keyboard.press("r"); return /held, ends/.test(await slow.innerText().catch(() => "")); });
+    more.close();
+    await patch;
+    await slow.getByRole("button", { name: "Abort" }).click();
+    await confirm(page, "Abort the upload");
+    await slow.waitFor({ state: "detached" });
   });
 
-  await t.test("failures have a trend", async () => {
+  await t.test("failures have a trend, and a tenant's are told apart", async () => {
     await visit(page, "failures");
     await main.getByRole("heading", { name: "Failures, two days" }).waitFor();
     assert.ok(await main.locator(".list tbody tr").count() > 0);
+    await dashboard.api("POST", "/v1/tenants", { name: "quiet" });
+    await main.getByLabel("Tenant").fill("quiet");
+    await main.getByText("Nothing matches these filters.").waitFor();
+    await visit(page, "failures");
   });
 
   await t.test("a queue is paused and resumed, and tells how many jobs a node takes", async () => {
@@ -453,6 +470,11 @@ test("the dashboard", async (t) => {
     await screenshot(other, "read-only");
     assert.deepEqual(await violations(other), []);
     assert.equal(await other.getByRole("link", { name: "Queues" }).count(), 0);
+    assert.match(await other.locator("main a.tile", { hasText: "Dead letters" }).innerText(), /0\s+jobs that were given up/);
+    assert.equal(await other.locator("main a.tile", { hasText: "Processes" }).count(), 0);
+    await other.getByRole("link", { name: "Failures" }).click();
+    await other.locator("main .list tbody tr").first().waitFor();
+    assert.equal(await other.getByRole("alert").count(), 0);
     await visit(other, "quarantine");
     assert.equal(await other.locator("main tbody tr").count(), 1);
     assert.equal(await other.locator("main tbody button, main input[type=checkbox]").count(), 0);

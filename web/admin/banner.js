@@ -4,10 +4,18 @@ import { h, icon } from "./dom.js";
 import { time } from "./format.js";
 import { href } from "./router.js";
 
+/** Keys that do not operate the instance are told by the overview, which costs more: once in so many milliseconds. */
+const SELDOM = 60_000;
+
 export function createBanner({ api, rights }) {
   const element = h("div.banner", { role: "status", hidden: true });
-  let shown = "";
-  const read = async () => (rights.operator ? (await api.get("/v1/admin/maintenance")).modes : null);
+  let [shown, asked] = ["", 0];
+  const read = async () => {
+    if (rights.operator) return (await api.get("/v1/admin/maintenance")).modes;
+    if (Date.now() - asked < SELDOM) return null;
+    asked = Date.now();
+    return (await api.get("/v1/admin/overview")).maintenance;
+  };
   const refresh = async () => {
     const modes = await read().catch(() => null);
     if (!modes || JSON.stringify(modes) === shown) return;

@@ -21,7 +21,7 @@ export async function readNumbers({ api, rights }) {
     rights.admin ? optional(readOlderHours(api, from)) : null,
     rights.admin ? optional(api.get("/v1/admin/queues")) : null,
     rights.operator ? optional(api.get("/v1/admin/alarms")) : null,
-    rights.operator ? optional(api.get("/v1/admin/overview")) : null,
+    optional(api.get("/v1/admin/overview")),
     rights.operator ? optional(api.get("/v1/admin/nodes")) : null,
   ]);
   const hours = stats && byHour(stats.hours, overview?.minutes ?? []);
@@ -81,6 +81,7 @@ function tilesOf({ lists, hours, queues, overview, nodes, rights }) {
   tiles.push({ label: "In quarantine", value: lists.rejected?.text ?? "–", note: "rejected assets", to: ["quarantine", tenant], tone: lists.rejected?.number ? "warning" : null });
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));
+  else if (overview) tiles.push(...jobTiles(overview));
   if (overview?.storage) tiles.push(...storageTiles(overview, rights));
   if (nodes) tiles.push(nodeTile(nodes));
   return tiles;
@@ -108,6 +109,16 @@ function workTiles(queues, overview) {
     tiles.push({ label: "Dead deliveries", value: shortCount(overview.dead_deliveries), note: "webhooks that nobody took", to: ["webhooks", {}], tone: overview.dead_deliveries ? "failed" : null });
   }
   return tiles;
+}
+
+/** Numbers without their rows: only administrators see jobs. */
+function jobTiles({ jobs, dead_jobs: dead, dead_deliveries: undelivered }) {
+  const waiting = jobs.filter((one) => one.state !== "dead").reduce((sum, one) => sum + one.count, 0);
+  return [
+    { label: "Jobs", value: shortCount(waiting), note: "that wait or run" },
+    { label: "Dead letters", value: shortCount(dead), note: "jobs that were given up", to: ["failures", {}], tone: dead ? "failed" : null },
+    { label: "Dead deliveries", value: shortCount(undelivered), note: "webhooks that nobody took", to: ["failures", {}], tone: undelivered ? "failed" : null },
+  ];
 }
 
 function nodeTile(nodes) {

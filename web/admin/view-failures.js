@@ -55,6 +55,7 @@ function failureList(app) {
   return createList({
     label: "Failures by code", noun: "code", key: (failure) => `${failure.source}:${failure.code}`, name: (failure) => failure.code,
     href: (failure) => (sampleOf(failure) ? openHref("asset", sampleOf(failure).asset) : undefined),
+    filters: app.rights.operator ? [{ name: "tenant", label: "Tenant", kind: "text", placeholder: "name or id" }] : [],
     columns: [
       { title: "Code", cell: (failure) => h("code", failure.code) },
       { title: "Of", cell: (failure) => failure.source },
@@ -65,7 +66,7 @@ function failureList(app) {
       { title: "Rows", cell: (failure) => rowsLink(failure, app.rights) },
     ],
     empty: emptyState("Nothing has failed.", "Rejected assets, dead jobs and dead deliveries are counted here by their code."),
-    load: async () => ({ rows: (await app.api.get("/v1/admin/failures")).failures, next: null }),
+    load: async ({ tenant }) => ({ rows: (await app.api.get("/v1/admin/failures", { tenant })).failures, next: null }),
   });
 }
 

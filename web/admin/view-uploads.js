@@ -34,6 +34,7 @@ export function uploadsView(app) {
       { title: "Size", numeric: true, cell: (upload) => bytes(upload.size) },
       { title: "Speed", numeric: true, cell: (upload) => (upload.rate ? `${bytes(upload.rate)}/s` : h("span.muted", "–")) },
       { title: "Last activity", cell: (upload) => time(upload.last_activity_at) },
+      { title: "Lease", wide: true, cell: leaseCell },
       ...(app.rights.operator ? [{ title: "Tenant", wide: true, cell: (upload) => h("a", { href: openHref("tenant", upload.tenant), title: upload.tenant }, h("code.nowrap", shortId(upload.tenant))) }] : []),
       { title: "Protocol", wide: true, cell: (upload) => upload.protocol },
       { title: "Created", wide: true, cell: (upload) => time(upload.created_at) },
@@ -63,6 +64,12 @@ function withRate(upload) {
   seen.set(upload.id, { at: now, offset: upload.offset });
   if (!before || now - before.at > LONGEST_GAP || now === before.at) return upload;
   return { ...upload, rate: Math.max(0, Math.round((1000 * (upload.offset - before.offset)) / (now - before.at))) };
+}
+
+/** Only uploads whose bytes pass through the service have a writer with a lease. */
+function leaseCell({ leased_until: until }) {
+  if (!until) return h("span.muted", "–");
+  return h("span", Date.parse(until) > Date.now() ? "held, ends " : "ran out ", time(until));
 }
 
 function progressCell(upload) {
