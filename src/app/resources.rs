@@ -92,7 +92,9 @@ impl DatabaseHandle {
 
     /// Applies the pending steps of the schema, whatever `database.auto_migrate` says.
     pub async fn migrate(config: &ServiceConfig) -> anyhow::Result<()> {
-        Self::open(&ServiceConfig { auto_migrate: true, ..config.clone() }).await.map(drop)
+        let mut config = config.clone();
+        config.auto_migrate = true;
+        Self::open(&config).await.map(drop)
     }
 
     /// Reads which steps of the schema are applied. Changes nothing and creates nothing.

@@ -37,6 +37,10 @@ pub struct UploadLimits {
     pub link_ttl: Duration,
     /// Checksums that the store verifies per part.
     pub checksums: &'static [ChecksumAlgorithm],
+    /// Media types that the caller's default policy accepts, like `image/*`. Empty: all.
+    pub content_types: Vec<String>,
+    /// Bytes that the quota of the caller's tenant still has; `None`: no quota of bytes, or a caller without a key.
+    pub quota_left: Option<u64>,
 }
 
 /// Most entries of a page of any list.

@@ -54,7 +54,7 @@ pub struct UploadPage {
     pub next: Option<UploadId>,
 }
 
-/// Numbers of uploads that have not ended, of all tenants, counted up to a bound.
+/// Numbers of uploads that have not ended, counted up to a bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UploadCount {
     /// Uploads.
@@ -65,7 +65,7 @@ pub struct UploadCount {
     pub reserved_bytes: u64,
 }
 
-/// Number and bytes of the assets in a state, of all tenants.
+/// Number and bytes of the assets in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetTotal {
     /// Name of the state.
@@ -87,7 +87,7 @@ pub enum FailureSource {
     Delivery,
 }
 
-/// Failures of all tenants with the same code.
+/// Failures with the same code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureGroup {
     /// Origin.
@@ -118,10 +118,11 @@ pub struct BacklogGauges {
 pub trait OperationStore: Send + Sync {
     /// A page of uploads. The time per page does not depend on the number of rows.
     async fn list_uploads(&self, query: &UploadQuery) -> Result<UploadPage>;
-    /// Numbers of uploads that have not ended, at most `most` of which are examined, the oldest first.
-    async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> Result<UploadCount>;
-    /// Numbers of assets by state, from sums that every transaction keeps.
-    async fn list_asset_totals(&self) -> Result<Vec<AssetTotal>>;
+    /// Numbers of uploads that have not ended, at most `most` of which are examined, the oldest first. `None` for
+    /// `tenant`: of all tenants.
+    async fn count_uploads(&self, tenant: Option<TenantId>, idle_since: Timestamp, most: u32) -> Result<UploadCount>;
+    /// Numbers of assets by state, from sums that every transaction keeps. `None`: of all tenants.
+    async fn list_asset_totals(&self, tenant: Option<TenantId>) -> Result<Vec<AssetTotal>>;
     /// Writes: adds up what transactions have noted for the sums of assets. The sums say the same before and after.
     async fn settle_asset_totals(&self) -> Result<()>;
     /// Writes: adds names of new assets to the index in which text is searched, at most so many batches. True if it has
@@ -137,8 +138,8 @@ pub trait OperationStore: Send + Sync {
     async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>>;
     /// Attempts of all jobs about an asset that have ended, in the order in which they began, the last `limit`.
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Result<Vec<JobAttempt>>;
-    /// Ids of dead deliveries, newest first.
-    async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>>;
+    /// Ids of dead deliveries, newest first. `None`: of all tenants.
+    async fn list_dead_deliveries(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<DeliveryId>>;
     /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.
     async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> Result<()>;
     /// Deletes the row of a process.
@@ -147,6 +148,6 @@ pub trait OperationStore: Send + Sync {
     async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<ServiceNode>>;
     /// Numbers for metrics; at most `most` dead deliveries are counted.
     async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges>;
-    /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries.
-    async fn list_failures(&self) -> Result<Vec<FailureGroup>>;
+    /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries. `None`: of all tenants.
+    async fn list_failures(&self, tenant: Option<TenantId>) -> Result<Vec<FailureGroup>>;
 }

@@ -223,10 +223,11 @@ pub async fn migrate(url: &str) -> Result<(), OpenError> {
 async fn migrate_servers(servers: &DatabaseServers) -> Result<(), OpenError> {
     // Without the time limit that statements of the pools have: a step of a large table, and the wait for another node's,
     // take as long as they take.
-    let mut connection = servers.await_connection().await?;
-    let outcome = STEPS.run(&mut connection).await;
     // A connection that ends without a Terminate message is logged by the server.
-    let _ = connection.close().await;
+    let _ = servers.await_connection().await?.close().await;
+    let pool = servers.migration_pool();
+    let outcome = STEPS.run(&pool).await;
+    pool.close().await;
     let known = STEPS.iter().map(|step| step.version).max();
     outcome.map_err(|error| OpenError::of_migration(&servers.place(), &error, known))
 }

@@ -64,7 +64,7 @@ class Dashboard {
 
   async page({ key = this.service.key, hash = "#/overview", ...options } = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(30_000);
     const page = await context.newPage();
     page.on("console", (message) => { if (/Content Security Policy|Trusted/.test(message.text())) this.complaints.push(message.text()); });
     page.on("pageerror", (error) => this.complaints.push(String(error)));
@@ -123,6 +123,14 @@ async function settled(page) {
   await page.waitForTimeout(200);
 }
 
+/** Waits for something to become so. */
+async function until(what, seconds = 60) {
+  for (const end = Date.now() + seconds * 1000; !await what();) {
+    assert.ok(Date.now() < end, `not so after ${seconds} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
 let axeSource;
 
 async function violations(page) {
@@ -135,6 +143,14 @@ async function violations(page) {
   });
   await session.detach();
   return JSON.parse(result.value);
+}
+
+/** Fills a dialog's fields and confirms it; answers when it is gone. */
+async function confirm(page, action, fields = {}) {
+  const dialog = page.getByRole("dialog");
+  for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(label, { exact: true }).fill(value);
+  await dialog.getByRole("button", { name: action, exact: true }).click();
+  await dialog.waitFor({ state: "detached" });
 }
 
 const focused = (page) => page.evaluate(() => document.activeElement?.textContent?.trim());
@@ -284,6 +300,125 @@ test("the dashboard", async (t) => {
     assert.equal(entries.length, 1);
   });
 
+  await t.test("the overview tells what of the error budget is left, and which versions run", async () => {
+    await visit(page, "overview");
+    const budget = main.getByRole("region", { name: "Error budget" });
+    const rows = (await budget.locator("tbody tr").allInnerTexts()).map((text) => text.split(/\s*\t\s*/));
+    assert.deepEqual(rows.map(([name]) => name), ["1 h", "24 h", "7 d"]);
+    // The demo's files have all ended by now, and are counted once a minute.
+    const counted = async () => (await dashboard.api("GET", "/v1/admin/stats")).hours.filter(({ type }) => ["asset.ready", "asset.rejected"].includes(type)).reduce((sum, { count }) => sum + count, 0);
+    await dashboard.api("POST", "/v1/admin/chores/rollup/run", {});
+    while (await counted() < FILES) await page.waitForTimeout(200);
+    await page.keyboard.press("r");
+    await page.waitForFunction((files) => Number(document.querySelector(".budget tbody tr td").textContent) >= files, FILES);
+    for (const row of await budget.locator("tbody tr").allInnerTexts()) assert.match(row, /\d %\s+(\d+ % left|used up)/);
+    const tile = main.locator("a.tile", { hasText: "Processes" });
+    assert.match(await tile.innerText(), /1\s+version \d+\.\d+/);
+    assert.match(await page.locator(".top .zone").innerText(), /\w/);
+  });
+
+  await t.test("maintenance is told above every view until it ends", async () => {
+    await dashboard.api("PUT", "/v1/admin/maintenance", { on: true, message: "back at noon" });
+    await visit(page, "keys");
+    await page.keyboard.press("r");
+    const banner = page.locator(".banner");
+    await banner.waitFor();
+    assert.match(await banner.innerText(), /new uploads are refused\. “back at noon” It began/);
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, "maintenance");
+    await banner.getByRole("link", { name: "Look" }).click();
+    await main.getByRole("button", { name: "Accept uploads again" }).click();
+    await confirm(page, "Accept uploads again");
+    await banner.waitFor({ state: "hidden" });
+  });
+
+  await t.test("uploads of all tenants tell speed, lease and tenant", async () => {
+    await visit(page, "uploads?state=open&tenant=*");
+    const heads = await main.locator("thead th").allInnerTexts();
+    for (const title of ["Speed", "Lease", "Tenant", "Last activity"]) assert.ok(heads.includes(title), heads.join());
+    const sent = await fetch(`${dashboard.service.url}/tus`, { method: "POST", headers: { authorization: `Bearer ${dashboard.service.key}`, "tus-resumable": "1.0.0", "upload-length": "1000000", "upload-metadata": `filename ${btoa("slow.bin")}` } });
+    let more;
+    const body = new ReadableStream({ start: (controller) => { more = controller; } });
+    const headers = { authorization: `Bearer ${dashboard.service.key}`, "tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream" };
+    const patch = fetch(new URL(sent.headers.get("location"), dashboard.service.url), { method: "PATCH", headers, body, duplex: "half" }).catch(() => {});
+    more.enqueue(new Uint8Array(1000));
+    const slow = main.locator("tbody tr", { hasText: "slow.bin" });
+    await until(async () => { await page.keyboard.press("r"); return /held, ends/.test(await slow.innerText().catch(() => "")); });
+    more.close();
+    await patch;
+    await slow.getByRole("button", { name: "Abort" }).click();
+    await confirm(page, "Abort the upload");
+    await slow.waitFor({ state: "detached" });
+  });
+
+  await t.test("failures have a trend, and a tenant's are told apart", async () => {
+    await visit(page, "failures");
+    await main.getByRole("heading", { name: "Failures, two days" }).waitFor();
+    assert.ok(await main.locator(".list tbody tr").count() > 0);
+    await dashboard.api("POST", "/v1/tenants", { name: "quiet" });
+    await main.getByLabel("Tenant").fill("quiet");
+    await main.getByText("Nothing matches these filters.").waitFor();
+    await visit(page, "failures");
+  });
+
+  await t.test("a queue is paused and resumed, and tells how many jobs a node takes", async () => {
+    await visit(page, "queues");
+    const card = main.getByRole("region", { name: "Queue process" });
+    assert.match(await card.innerText(), /\d+ at once on each node/);
+    await card.getByRole("button", { name: "Pause" }).click();
+    await confirm(page, "Pause");
+    await card.getByRole("button", { name: "Resume" }).click();
+    await confirm(page, "Resume");
+    await card.getByRole("button", { name: "Pause" }).waitFor();
+  });
+
+  await t.test("a chore is tried without a change, and then run", async () => {
+    await visit(page, "cleanup");
+    const row = main.locator("tbody tr", { hasText: "orphans" });
+    await row.getByRole("button", { name: "Dry run" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Dry run" }).click();
+    await page.getByRole("dialog").getByText("orphans would do this").waitFor();
+    await page.getByRole("button", { name: "Close" }).last().click();
+    await row.getByRole("button", { name: "Run now" }).click();
+    await confirm(page, "Run now");
+    await until(async () => (await dashboard.api("GET", "/v1/admin/chores")).chores.find(({ name }) => name === "orphans").last_report);
+  });
+
+  await t.test("a dead test of an endpoint is not offered to be sent again", async () => {
+    await visit(page, "webhooks");
+    await main.getByRole("link", { name: new RegExp(DEMO_HOST) }).click();
+    await panel.getByRole("heading", { name: "Dead deliveries" }).waitFor();
+    assert.equal(await panel.getByRole("button", { name: "Send all again" }).count(), 0);
+    await page.keyboard.press("Escape");
+  });
+
+  await t.test("a tenant is made, limited, suspended and let in again", async () => {
+    await visit(page, "tenants");
+    await main.getByRole("button", { name: "New tenant" }).click();
+    await confirm(page, "Make the tenant", { Name: "atelier", "Storage in bytes": "5000000" });
+    await main.getByRole("link", { name: "atelier" }).click();
+    await panel.getByText("0 B of 5 MB").waitFor();
+    await panel.getByRole("button", { name: "Suspend" }).click();
+    await confirm(page, "Suspend");
+    await panel.getByRole("button", { name: "Let in again" }).click();
+    await confirm(page, "Let in again");
+    await panel.getByRole("button", { name: "Suspend" }).waitFor();
+    await page.keyboard.press("Escape");
+  });
+
+  await t.test("the audit log is searched and exported", async () => {
+    await visit(page, "audit");
+    await main.getByLabel("Action", { exact: true }).fill("queue.pause");
+    await page.waitForURL(/action=queue\.pause/);
+    await settled(page);
+    const actions = await main.locator("tbody tr .row-link").allInnerTexts();
+    assert.ok(actions.length > 0 && actions.every((action) => action === "queue.pause"), actions.join());
+    const download = page.waitForEvent("download");
+    await main.getByRole("button", { name: "Export" }).click();
+    const lines = (await readFile(await (await download).path(), "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual([...new Set(lines.map(({ action }) => action))], ["queue.pause"]);
+  });
+
   await t.test("an asset is released from quarantine with a reason", async () => {
     await visit(page, "quarantine");
     const row = main.locator("tbody tr", { hasText: "ledger-2026" });
@@ -308,7 +443,24 @@ test("the dashboard", async (t) => {
     await screenshot(page, "secret");
     await page.getByRole("button", { name: "Close" }).last().click();
     dashboard.readKey = secret;
-    await main.locator("tbody tr", { hasText: "read only" }).waitFor();
+    const row = main.locator("tbody tr", { hasText: "read only" });
+    await row.waitFor();
+    await row.getByRole("button", { name: "Rotate" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).click();
+    const rotated = page.locator("dialog .secret code");
+    await rotated.waitFor();
+    assert.notEqual(await rotated.textContent(), secret);
+    await page.getByRole("button", { name: "Close" }).last().click();
+    await main.getByRole("button", { name: "New key" }).click();
+    await dialog.getByLabel("Name").fill("for an hour");
+    await dialog.getByRole("button", { name: "Make the key" }).click();
+    const brief = await page.locator("dialog .secret code").textContent();
+    await page.getByRole("button", { name: "Close" }).last().click();
+    const gone = main.locator("tbody tr", { hasText: "for an hour" });
+    await gone.getByRole("button", { name: "Revoke" }).click();
+    await confirm(page, "Revoke");
+    await gone.getByText("revoked").waitFor();
+    assert.equal((await fetch(`${dashboard.service.url}/v1/assets`, { headers: { authorization: `Bearer ${brief}` } })).status, 401);
   });
 
   await t.test("a key that may only read sees no action, and a sentence where it may not look", async () => {
@@ -318,6 +470,11 @@ test("the dashboard", async (t) => {
     await screenshot(other, "read-only");
     assert.deepEqual(await violations(other), []);
     assert.equal(await other.getByRole("link", { name: "Queues" }).count(), 0);
+    assert.match(await other.locator("main a.tile", { hasText: "Dead letters" }).innerText(), /0\s+jobs that were given up/);
+    assert.equal(await other.locator("main a.tile", { hasText: "Processes" }).count(), 0);
+    await other.getByRole("link", { name: "Failures" }).click();
+    await other.locator("main .list tbody tr").first().waitFor();
+    assert.equal(await other.getByRole("alert").count(), 0);
     await visit(other, "quarantine");
     assert.equal(await other.locator("main tbody tr").count(), 1);
     assert.equal(await other.locator("main tbody button, main input[type=checkbox]").count(), 0);

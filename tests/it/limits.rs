@@ -67,10 +67,14 @@ on_both_services! {
     // A credential that is none does not hide what everybody may know.
     async fn a_key_is_told_the_limits_of_its_tenants_policy(service) {
         transcript!(service, r#"
-            > PUT /v1/policies/default {"max_size": 5000}
+            > PUT /v1/policies/default {"max_size": 5000, "content_types": ["image/*", "text/plain"]}
             < 200
+            > PATCH /v1/tenants/default {"quota": {"bytes": 100}}
+            < 200
+            > POST /v1/uploads {"filename": "a.txt", "size": 30, "content_type": "text/plain"}
+            < 201
             > GET /v1/limits
-            < 200 {"max_size": 5000, "max_filename_characters": 255}
+            < 200 {"max_size": 5000, "max_filename_characters": 255, "content_types": ["image/*", "text/plain"], "quota_left": 70}
             > OPTIONS /tus
             < 204
             | tus-max-size: 5000

@@ -3,6 +3,7 @@
 import { h, icon } from "./dom.js";
 import { keepTimesTrue } from "./format.js";
 import { listenToKeys } from "./keyboard.js";
+import { createBanner } from "./banner.js";
 import { createPanel } from "./panel.js";
 import { problemBox } from "./pieces.js";
 import { forgetKey, openSession, storedKey } from "./session.js";
@@ -44,8 +45,9 @@ function run(session) {
   const live = new Live(session.api);
   const app = { ...session, live, signOut };
   const panel = createPanel(app);
-  const shell = createShell(app, panel);
-  app.refresh = () => Promise.all([view?.refresh?.(), panel.refresh()]);
+  const banner = createBanner(app);
+  const shell = createShell(app, panel, banner);
+  app.refresh = () => Promise.all([view?.refresh?.(), panel.refresh(), banner.refresh()]);
   let [view, shownView, timer] = [];
 
   function show(address) {
@@ -80,6 +82,7 @@ function run(session) {
   onAddress(show);
   show(here());
   live.start();
+  banner.refresh();
   soon(REFRESH_INTERVAL);
   keepTimesTrue();
 }

@@ -1,5 +1,6 @@
 // The numbers of the overview, from the routes that this key may ask.
 
+import { budgetOf, readOlderHours } from "./budget.js";
 import { bytes, count, duration, percent, shortCount } from "./format.js";
 
 const HOUR = 3_600_000;
@@ -13,17 +14,21 @@ export async function readNumbers({ api, rights }) {
   const uploads = (parameters) => optional(api.get("/v1/uploads", { state: "open", limit: COUNTED, tenant, ...parameters }).then((page) => ({ rows: page.uploads, next: page.next })));
   const from = new Date(Math.floor(Date.now() / HOUR) * HOUR - (2 * HOURS - 1) * HOUR).toISOString();
   const rejected = optional(api.get("/v1/assets", { state: "rejected", limit: COUNTED, tenant }).then(({ assets, next }) => ({ rows: assets, next })));
-  const [newest, open, stalled, refused, stats, queues, alarms, overview] = await Promise.all([
+  const [newest, open, stalled, refused, stats, older, queues, alarms, overview, nodes] = await Promise.all([
     api.get("/v1/assets", { limit: 8 }).then((page) => page.assets),
     uploads(), uploads({ idle_for: STALLED_FOR }), rejected,
     rights.admin ? optional(api.get("/v1/admin/stats", { from })) : null,
+    rights.admin ? optional(readOlderHours(api, from)) : null,
     rights.admin ? optional(api.get("/v1/admin/queues")) : null,
     rights.operator ? optional(api.get("/v1/admin/alarms")) : null,
-    rights.operator ? optional(api.get("/v1/admin/overview")) : null,
+    optional(api.get("/v1/admin/overview")),
+    rights.operator ? optional(api.get("/v1/admin/nodes")) : null,
   ]);
   const hours = stats && byHour(stats.hours, overview?.minutes ?? []);
   const lists = { open: sizeOf(open), stalled: sizeOf(stalled), rejected: sizeOf(refused) };
-  return { newest, alarms: alarms?.alarms, hours, minutes: overview && byMinute(overview), tiles: tilesOf({ lists, hours, queues: queues?.queues, overview }) };
+  const budget = stats && older && budgetOf([...older, ...stats.hours], Date.now());
+  const tiles = tilesOf({ lists, hours, queues: queues?.queues, overview, nodes: nodes?.nodes, rights });
+  return { newest, alarms: alarms?.alarms, hours, budget, minutes: overview && byMinute(overview), tiles };
 }
 
 /** How many a page has: a text, because there may be more than were asked for. */
@@ -62,21 +67,23 @@ function changeOf({ sum, before }) {
   return share === 0 ? "as the day before" : `${share > 0 ? "+" : "−"}${Math.abs(share)} % to the day before`;
 }
 
-function tilesOf({ lists, hours, queues, overview }) {
+function tilesOf({ lists, hours, queues, overview, nodes, rights }) {
   // The number is that of the rows behind it, unless there are more of them than were counted.
   const exact = lists.open && !lists.open.text.endsWith("+");
   const inFlight = overview && !exact ? shortCount(overview.uploads_in_flight) : lists.open?.text ?? "–";
   const completing = overview && exact ? overview.uploads_in_flight - lists.open.number : 0;
   const still = lists.stalled?.number;
-  const tenant = overview ? { tenant: "*" } : {};
+  const tenant = rights.operator ? { tenant: "*" } : {};
   const tiles = [
-    { label: "Uploads in flight", value: inFlight, to: ["uploads", { state: "open", ...tenant }], note: completing > 0 ? `and ${count(completing)} being completed` : overview ? "in all tenants" : "open now" },
+    { label: "Uploads in flight", value: inFlight, to: ["uploads", { state: "open", ...tenant }], note: completing > 0 ? `and ${count(completing)} being completed` : rights.operator ? "in all tenants" : "open now" },
     { label: "Stand still", value: lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
   ];
   tiles.push({ label: "In quarantine", value: lists.rejected?.text ?? "–", note: "rejected assets", to: ["quarantine", tenant], tone: lists.rejected?.number ? "warning" : null });
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));
-  if (overview?.storage) tiles.push(...storageTiles(overview));
+  else if (overview) tiles.push(...jobTiles(overview));
+  if (overview?.storage) tiles.push(...storageTiles(overview, rights));
+  if (nodes) tiles.push(nodeTile(nodes));
   return tiles;
 }
 
@@ -104,10 +111,26 @@ function workTiles(queues, overview) {
   return tiles;
 }
 
-function storageTiles({ storage, disk_free: free }) {
+/** Numbers without their rows: only administrators see jobs. */
+function jobTiles({ jobs, dead_jobs: dead, dead_deliveries: undelivered }) {
+  const waiting = jobs.filter((one) => one.state !== "dead").reduce((sum, one) => sum + one.count, 0);
+  return [
+    { label: "Jobs", value: shortCount(waiting), note: "that wait or run" },
+    { label: "Dead letters", value: shortCount(dead), note: "jobs that were given up", to: ["failures", {}], tone: dead ? "failed" : null },
+    { label: "Dead deliveries", value: shortCount(undelivered), note: "webhooks that nobody took", to: ["failures", {}], tone: undelivered ? "failed" : null },
+  ];
+}
+
+function nodeTile(nodes) {
+  const versions = [...new Set(nodes.map(({ version }) => version))];
+  const note = versions.length === 1 ? `version ${versions[0]}` : `versions ${versions.join(", ")}`;
+  return { label: "Processes", value: count(nodes.length), note, to: ["system", {}], tone: versions.length > 1 ? "warning" : null };
+}
+
+function storageTiles({ storage, disk_free: free }, rights) {
   const notes = [storage.reserved != null && `${bytes(storage.reserved)} reserved`, storage.orphaned != null && `${bytes(storage.orphaned)} orphaned`].filter(Boolean);
   return [
-    { label: "Storage", value: bytes(storage.used), note: notes.join(", "), to: ["tenants", {}] },
+    { label: "Storage", value: bytes(storage.used), note: notes.join(", "), to: rights.operator ? ["tenants", {}] : ["assets", { sort: "size.desc" }] },
     ...(free != null ? [{ label: "Disk free", value: bytes(free), note: "on the disk of the data directory", to: ["system", {}] }] : []),
   ];
 }

@@ -31,7 +31,7 @@ export async function webhookPanel(app, id) {
         ["Old secret works until", endpoint.old_secret_until && exactTime(endpoint.old_secret_until)],
       ]),
       dead.deliveries.length > 0 && h("section", h("div.heading", h("h3", `Dead deliveries (${dead.deliveries.length}${dead.next_after ? "+" : ""})`),
-        button(".small", { click: () => replayDead(app, endpoint, dead.deliveries.filter(replayable)) }, "Send all again")), deliveryList(app, endpoint, dead.deliveries)),
+        dead.deliveries.some(replayable) && button(".small", { click: () => replayDead(app, endpoint, dead.deliveries.filter(replayable)) }, "Send all again")), deliveryList(app, endpoint, dead.deliveries)),
       h("section", h("h3", "Last deliveries"), others.length ? deliveryList(app, endpoint, others) : emptyState("Nothing else was sent.")),
     ],
   };

@@ -7,7 +7,7 @@ const TONES = {
   ready: "ready", completed: "ready", delivered: "ready", active: "ready", yes: "ready",
   open: "running", completing: "running", processing: "running", running: "running", stored: "running", pending: "running",
   rejected: "failed", failed: "failed", dead: "failed", refused: "failed",
-  stalled: "warning", paused: "warning", disabled: "warning", suspended: "warning", expired: "warning", late: "warning",
+  warning: "warning", stalled: "warning", paused: "warning", disabled: "warning", suspended: "warning", expired: "warning", late: "warning",
 };
 
 /** A state as an icon and a word: never by colour alone. */

@@ -8,7 +8,7 @@ import { showHelp } from "./keyboard.js";
 
 const LIVE_WORDS = { live: "Live", connecting: "Connecting…", paused: "Paused", lost: "Reconnecting…" };
 
-export function createShell(app, panel) {
+export function createShell(app, panel, banner) {
   const links = new Map();
   const rail = h("nav.rail", { id: "rail", "aria-label": "Views" }, h("a.brand", { href: href("overview") }, "Gantry"),
     GROUPS.map((group) => {
@@ -33,7 +33,7 @@ export function createShell(app, panel) {
     button(".icon-button.text", { "aria-label": "Keyboard help", title: "Keyboard help (?)", click: showHelp }, "?"),
     button(".small.quiet", { click: app.signOut }, "Sign out"));
   const skip = h("a.skip", { href: "#main", click: (event) => { event.preventDefault(); main.focus(); } }, "Skip to content");
-  document.body.replaceChildren(skip, h("div.shell", rail, h("div.page", top, h("div.columns", main, panel.element))));
+  document.body.replaceChildren(skip, h("div.shell", rail, h("div.page", top, banner.element, h("div.columns", main, panel.element))));
   rail.addEventListener("click", (event) => { if (event.target.closest("a")) toggle(false); });
 
   return {

@@ -1,7 +1,7 @@
 // The audit log: search and export.
 
 import { button, h } from "./dom.js";
-import { shortId, time } from "./format.js";
+import { plural, shortId, time } from "./format.js";
 import { createList } from "./list.js";
 import { emptyState, notify } from "./pieces.js";
 import { here, openHref } from "./router.js";
@@ -59,5 +59,5 @@ async function exportEntries(app) {
   const link = h("a", { href: URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "application/x-ndjson" })), download: "gantry-audit.jsonl" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  notify(`${lines.length} entries were exported.`);
+  notify(`${plural(lines.length, "entry was", "entries were")} exported.`);
 }

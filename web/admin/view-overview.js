@@ -1,6 +1,7 @@
 // One look: what needs an operator, then numbers that lead to their rows, then the last day as charts.
 
 import { h, icon } from "./dom.js";
+import { budgetCard } from "./budget.js";
 import { chart, sparkline } from "./charts.js";
 import { bytes, dayAndTime, fileName, hourOfDay, shortCount, time } from "./format.js";
 import { problemBox, state } from "./pieces.js";
@@ -20,8 +21,8 @@ function alarmView(code) {
 }
 
 export function overviewView(app) {
-  const parts = { alarms: h("div"), tiles: h("div.tiles"), charts: h("div.charts"), newest: h("div"), trouble: h("div") };
-  const element = h("div.stack", parts.trouble, parts.alarms, parts.tiles, parts.charts, parts.newest);
+  const parts = { alarms: h("div"), tiles: h("div.tiles"), budget: h("div"), charts: h("div.charts"), newest: h("div"), trouble: h("div") };
+  const element = h("div.stack", parts.trouble, parts.alarms, parts.tiles, parts.budget, parts.charts, parts.newest);
   let texts = {};
   /** Paints a part only if its numbers changed: an open table of a chart stays open. */
   const paint = (name, data, make) => {
@@ -35,7 +36,8 @@ export function overviewView(app) {
       const numbers = await readNumbers(app);
       paint("alarms", numbers.alarms, (alarms) => alarmList(alarms));
       paint("tiles", [numbers.tiles, Math.floor(Date.now() / 60_000)], () => numbers.tiles.map(tile));
-      paint("charts", numbers.hours && [numbers.hours, numbers.minutes], () => (numbers.hours ? charts(numbers) : h("p.muted", "Charts, queues and storage are shown to administrators.")));
+      paint("budget", numbers.budget, (windows) => windows && budgetCard(windows));
+      paint("charts", numbers.hours && [numbers.hours, numbers.minutes], () => (numbers.hours ? charts(numbers) : h("p.muted", "Charts and the error budget are shown to administrators.")));
       paint("newest", numbers.newest, newest);
       parts.trouble.replaceChildren();
     } catch (problem) {

@@ -2,7 +2,7 @@
 
 import { button, h, icon } from "./dom.js";
 import { ask } from "./dialog.js";
-import { count, duration, shortId, time } from "./format.js";
+import { count, duration, plural, shortId, time } from "./format.js";
 import { createList } from "./list.js";
 import { emptyState, notify, problemBox, state } from "./pieces.js";
 import { href, openHref } from "./router.js";
@@ -15,8 +15,8 @@ export function queuesView(app) {
   const jobs = jobList(app, { label: "Jobs", states: ["ready", "running", "dead"], empty: emptyState("No job waits or runs.", "Work that is owed for an asset is listed here: processing, purging, webhook deliveries.") });
   const refresh = async () => {
     try {
-      const { queues } = await app.api.get("/v1/admin/queues");
-      cards.replaceChildren(...queues.map((queue) => queueCard(app, queue)));
+      const [{ queues }, slots] = await Promise.all([app.api.get("/v1/admin/queues"), readSlots(app)]);
+      cards.replaceChildren(...queues.map((queue) => queueCard(app, queue, slots)));
       trouble.replaceChildren();
     } catch (problem) {
       trouble.replaceChildren(problemBox(problem, refresh));
@@ -25,17 +25,24 @@ export function queuesView(app) {
   return { ...jobs, element: h("div.stack", trouble, cards, h("h2", "Jobs"), jobs.element), refresh: () => Promise.all([refresh(), jobs.refresh()]) };
 }
 
+/** Settings that say how many jobs of a kind a node works on at once. */
+const SLOTS = { process: "processing.concurrency", recheck: "processing.concurrency", rescan: "processing.concurrency", deliver: "webhooks.deliveries" };
+
+/** The settings of the node that answers; only operators may read them. */
+const readSlots = ({ api, rights }) => (rights.operator ? api.get("/v1/admin/config").then(({ settings }) => settings, () => null) : null);
+
 const MEANINGS = {
   process: "Type, digest, scan and derivatives of new files", recheck: "The same again, on request", rescan: "Scans after a new signature",
   deliver: "Webhook deliveries", purge: "Removal of bytes", erase: "Deletion of tenants",
 };
 
-function queueCard(app, queue) {
+function queueCard(app, queue, slots) {
+  const most = slots?.[SLOTS[queue.kind]];
   const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
   const number = (name, value, tone) => h("a.metric", { href: href("queues", { kind: queue.kind, state: name }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
   return h("section.card", { "aria-label": `Queue ${queue.kind}` },
     h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
-    h("p.muted", MEANINGS[queue.kind]),
+    h("p.muted", MEANINGS[queue.kind], most && h("span.num", { title: `Setting ${SLOTS[queue.kind]}` }, `; ${most} at once on each node`)),
     h("div.metrics", number("ready", queue.ready), number("running", queue.running, "running"), number("dead", queue.dead, "failed")),
     h("footer", h("span.muted", queue.oldest_due_at ? (age > 0 ? `oldest waits ${duration(age)}` : `next is due in ${duration(-age)}`) : "nothing waits"),
       app.rights.operator && button(".small.quiet", { click: () => pauseQueue(app, queue) }, icon(queue.paused ? "resume" : "pause"), queue.paused ? "Resume" : "Pause")));
@@ -110,7 +117,7 @@ export const retryAllDead = (app, kind) => ask({
       total += retried;
       if (!retried) break;
     }
-    notify(`${count(total)} jobs are ready again.`);
+    notify(`${plural(total, "job is", "jobs are")} ready again.`);
     app.refresh();
   },
 });

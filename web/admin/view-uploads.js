@@ -2,7 +2,7 @@
 
 import { button, h } from "./dom.js";
 import { ask } from "./dialog.js";
-import { bytes, fileName, percent, time } from "./format.js";
+import { bytes, fileName, percent, shortId, time } from "./format.js";
 import { createList } from "./list.js";
 import { bar, emptyState, state } from "./pieces.js";
 import { openHref } from "./router.js";
@@ -32,7 +32,10 @@ export function uploadsView(app) {
       { title: "State", cell: (upload) => (isStalled(upload) ? state("stalled", "stands still") : state(upload.state)) },
       { title: "Confirmed", cell: progressCell },
       { title: "Size", numeric: true, cell: (upload) => bytes(upload.size) },
+      { title: "Speed", numeric: true, cell: (upload) => (upload.rate ? `${bytes(upload.rate)}/s` : h("span.muted", "–")) },
       { title: "Last activity", cell: (upload) => time(upload.last_activity_at) },
+      { title: "Lease", wide: true, cell: leaseCell },
+      ...(app.rights.operator ? [{ title: "Tenant", wide: true, cell: (upload) => h("a", { href: openHref("tenant", upload.tenant), title: upload.tenant }, h("code.nowrap", shortId(upload.tenant))) }] : []),
       { title: "Protocol", wide: true, cell: (upload) => upload.protocol },
       { title: "Created", wide: true, cell: (upload) => time(upload.created_at) },
       { title: "Expires", wide: true, cell: (upload) => time(upload.expires_at) },
@@ -44,9 +47,29 @@ export function uploadsView(app) {
     load: async (params, { cursor, limit }) => {
       const { state: asked, idle_for, protocol, owner, created_after, tenant } = params;
       const page = await app.api.get("/v1/uploads", { state: asked, idle_for, protocol, owner, created_after, tenant, limit, after: cursor });
-      return { rows: page.uploads, next: page.next };
+      return { rows: page.uploads.map(withRate), next: page.next };
     },
   });
+}
+
+/** What was confirmed when a list was last read. */
+const seen = new Map();
+/** Between readings that are further apart, nothing is said of the speed. */
+const LONGEST_GAP = 60_000;
+
+/** The bytes per second since the list was read before. */
+function withRate(upload) {
+  const now = Date.now();
+  const before = seen.get(upload.id);
+  seen.set(upload.id, { at: now, offset: upload.offset });
+  if (!before || now - before.at > LONGEST_GAP || now === before.at) return upload;
+  return { ...upload, rate: Math.max(0, Math.round((1000 * (upload.offset - before.offset)) / (now - before.at))) };
+}
+
+/** Only uploads whose bytes pass through the service have a writer with a lease. */
+function leaseCell({ leased_until: until }) {
+  if (!until) return h("span.muted", "–");
+  return h("span", Date.parse(until) > Date.now() ? "held, ends " : "ran out ", time(until));
 }
 
 function progressCell(upload) {

@@ -2,7 +2,7 @@
 
 import { button, h } from "./dom.js";
 import { ask, show } from "./dialog.js";
-import { time } from "./format.js";
+import { plural, time } from "./format.js";
 import { createList } from "./list.js";
 import { emptyState, copyButton, state } from "./pieces.js";
 import { openHref } from "./router.js";
@@ -86,7 +86,7 @@ export const replayDelivery = (app, endpoint, delivery) => ask({
 });
 
 export const replayDead = (app, endpoint, deliveries) => ask({
-  title: `Send ${deliveries.length} dead deliveries again?`, text: `Each goes to ${endpoint.url} once more, with the whole schedule of tries.`, action: "Send all again", done: "They are on their way.",
+  title: `Send ${plural(deliveries.length, "dead delivery", "dead deliveries")} again?`, text: `Each goes to ${endpoint.url} once more, with the whole schedule of tries.`, action: "Send all again", done: "They are on their way.",
   run: async () => {
     for (const delivery of deliveries) await app.api.send("POST", `/v1/webhooks/${endpoint.id}/deliveries/${delivery.id}/replay`);
     app.refresh();

@@ -24,7 +24,7 @@ export const VIEWS = [
   { id: "assets", title: "Assets", icon: "assets", group: "Files", needs: "read", render: assetsView },
   { id: "quarantine", title: "Quarantine", icon: "quarantine", group: "Files", needs: "read", render: quarantineView,
     about: "Rejected assets. Their bytes are kept for the quarantine time of their policy, and reach nobody unless you release them." },
-  { id: "failures", title: "Failures", icon: "failures", group: "Files", needs: "operator", render: failuresView,
+  { id: "failures", title: "Failures", icon: "failures", group: "Files", needs: "read", render: failuresView,
     about: "What went wrong, grouped by its code. Each number leads to its rows." },
   { id: "queues", title: "Queues", icon: "queues", group: "Work", needs: "admin", render: queuesView },
   { id: "dead", title: "Dead letters", icon: "dead", group: "Work", needs: "admin", render: deadView,

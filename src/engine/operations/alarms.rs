@@ -105,13 +105,18 @@ impl OperationEngine {
         for counted in self.store.list_job_counts(None).await? {
             let (kind, count) = (counted.kind.name(), counted.count);
             let (code, sentence) = match counted.state {
+                JobState::Dead if count == 1 => {
+                    ("dead_letters", format!("1 job of kind {kind} is dead: retry or discard it."))
+                }
                 JobState::Dead => {
                     ("dead_letters", format!("{count} jobs of kind {kind} are dead: retry or discard them."))
                 }
-                JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => (
-                    "jobs_late",
-                    format!("{count} jobs of kind {kind} are waiting, the oldest since {}.", counted.oldest),
-                ),
+                JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => {
+                    let waiting = if count == 1 { "job of kind" } else { "jobs of kind" };
+                    let (are, oldest) = if count == 1 { ("is", "since") } else { ("are", "the oldest since") };
+                    let sentence = format!("{count} {waiting} {kind} {are} waiting, {oldest} {}.", counted.oldest);
+                    ("jobs_late", sentence)
+                }
                 JobState::Ready | JobState::Running => continue,
             };
             let ids = self.store.list_job_ids(counted.kind, counted.state, NAMED_IDS_LIMIT).await?;
@@ -159,15 +164,20 @@ impl OperationEngine {
             let ids: Vec<_> =
                 damaged.iter().filter(|(_, kind)| *kind == damage).map(|(id, _)| id.to_string()).collect();
             let (code, what) = match damage {
-                StoredDamage::Corrupt => ("assets_corrupt", "have changed bytes in the store"),
-                StoredDamage::BytesMissing => ("assets_bytes_missing", "have missing bytes in the store"),
+                StoredDamage::Corrupt => ("assets_corrupt", "changed bytes in the store"),
+                StoredDamage::BytesMissing => ("assets_bytes_missing", "missing bytes in the store"),
             };
             let named = ids.iter().take(MAX_NAMED_IDS).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let sentence = format!(
-                "{} assets {what}: {named}. Restore the objects from a backup and have the assets reprocessed, or \
-                 delete them.",
-                ids.len()
-            );
+            let sentence = match ids.len() {
+                1 => format!(
+                    "1 asset has {what}: {named}. Restore the object from a backup and have the asset reprocessed, or \
+                     delete it."
+                ),
+                count => format!(
+                    "{count} assets have {what}: {named}. Restore the objects from a backup and have the assets \
+                     reprocessed, or delete them."
+                ),
+            };
             (!ids.is_empty()).then(|| OperatorAlarm::naming(code, sentence, ids))
         };
         Ok(StoredDamage::ALL.into_iter().filter_map(alarm).collect())
@@ -177,16 +187,17 @@ impl OperationEngine {
     async fn collect_upload_alarm(&self) -> Result<Option<OperatorAlarm>> {
         let pause = self.settings.stalled_after;
         let idle_since = before(self.store.now(), pause);
-        let counted = self.store.count_uploads(idle_since, MAX_COUNTED_UPLOADS).await?.idle;
+        let counted = self.store.count_uploads(None, idle_since, MAX_COUNTED_UPLOADS).await?.idle;
         if counted == 0 {
             return Ok(None);
         }
         let query = UploadQuery { idle_since: Some(idle_since), limit: NAMED_IDS_LIMIT, ..UploadQuery::default() };
         let named = self.store.list_uploads(&query).await?.uploads;
+        let (uploads, them) = if counted == 1 { ("upload has", "it") } else { ("uploads have", "them") };
+        let seconds = pause.as_secs();
         let sentence = format!(
-            "{counted} uploads have had no activity for {} seconds or more: GET /v1/uploads?tenant=*&idle_for={}s lists them.",
-            pause.as_secs(),
-            pause.as_secs()
+            "{counted} {uploads} had no activity for {seconds} seconds or more: GET \
+             /v1/uploads?tenant=*&idle_for={seconds}s lists {them}."
         );
         Ok(Some(OperatorAlarm::naming("uploads_stalled", sentence, named.iter().map(|entry| entry.upload.id))))
     }
@@ -209,25 +220,38 @@ impl OperationEngine {
     }
 
     async fn collect_delivery_alarm(&self) -> Result<Option<OperatorAlarm>> {
-        let dead = self.store.list_dead_deliveries(MAX_COUNTED_DELIVERIES).await?;
-        let sentence =
-            format!("{} deliveries to webhooks are dead: replay them once the receiver answers.", dead.len());
+        let dead = self.store.list_dead_deliveries(None, MAX_COUNTED_DELIVERIES).await?;
+        let sentence = match dead.len() {
+            1 => "1 delivery to a webhook is dead: replay it once the receiver answers.".to_owned(),
+            count => format!("{count} deliveries to webhooks are dead: replay them once the receivers answer."),
+        };
         Ok((!dead.is_empty()).then(|| OperatorAlarm::naming("dead_deliveries", sentence, dead)))
     }
 
     async fn collect_webhook_alarms(&self) -> Result<Vec<OperatorAlarm>> {
         let failing = before(self.store.now(), ENDPOINT_FAILING_AFTER);
         let troubles = self.store.find_webhook_troubles(failing).await?;
-        let counted = [
+        let (disabled, failing) = (troubles.disabled, troubles.failing);
+        let alarms = [
             (
                 "webhooks_disabled",
-                troubles.disabled,
-                "webhooks were disabled: they answered 410, or failed for too long",
+                disabled,
+                match disabled {
+                    1 => "1 webhook was disabled: it answered 410, or failed for too long.".to_owned(),
+                    count => format!("{count} webhooks were disabled: they answered 410, or failed for too long."),
+                },
             ),
-            ("webhooks_failing", troubles.failing, "webhooks have failed for more than an hour"),
+            (
+                "webhooks_failing",
+                failing,
+                match failing {
+                    1 => "1 webhook has failed for more than an hour.".to_owned(),
+                    count => format!("{count} webhooks have failed for more than an hour."),
+                },
+            ),
         ];
-        let some = counted.into_iter().filter(|(_, count, _)| *count > 0);
-        Ok(some.map(|(code, count, what)| OperatorAlarm::about_instance(code, format!("{count} {what}."))).collect())
+        let raised = alarms.into_iter().filter(|(_, count, _)| *count > 0);
+        Ok(raised.map(|(code, _, sentence)| OperatorAlarm::about_instance(code, sentence)).collect())
     }
 }
 

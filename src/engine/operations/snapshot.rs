@@ -20,14 +20,14 @@ impl OperationEngine {
         snapshot.damaged = damaged.map(|(damage, count)| (damage, count as u64)).to_vec();
         let now = self.store.now();
         let idle_since = before(now, self.settings.stalled_after);
-        let uploads = self.store.count_uploads(idle_since, MAX_COUNTED_UPLOADS).await?;
+        let uploads = self.store.count_uploads(None, idle_since, MAX_COUNTED_UPLOADS).await?;
         snapshot.open_uploads = uploads.live;
         let mut storage = StorageBytes {
             reserved: uploads.reserved_bytes,
             orphaned: self.last_orphaned_bytes().await?.unwrap_or(0),
             ..StorageBytes::default()
         };
-        for total in self.store.list_asset_totals().await? {
+        for total in self.store.list_asset_totals(None).await? {
             let class = if total.state == REJECTED_STATE { &mut storage.quarantine } else { &mut storage.used };
             *class += total.bytes;
         }

@@ -6,6 +6,7 @@ use super::UploadEngine;
 use crate::domain::access::Actor;
 use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
+use crate::domain::ids::TenantId;
 use crate::domain::name::FileName;
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::limits::{MAX_METADATA_BYTES, UploadLimits};
@@ -33,10 +34,12 @@ impl UploadEngine {
             url_ttl: settings.upload_timeouts.url_ttl,
             link_ttl: settings.link_ttl,
             checksums: if self.blobs.capabilities().part_checksums { &PART_CHECKSUM_ALGORITHMS } else { &[] },
+            content_types: Vec::new(),
+            quota_left: None,
         }
     }
 
-    /// Limits for this actor: with an API key, those of the tenant's default policy; with a grant, those of its
+    /// Limits for this actor: with an API key, those of the tenant's default policy and quota; with a grant, those of its
     /// file or files and its remaining life.
     ///
     /// # Errors
@@ -48,6 +51,8 @@ impl UploadEngine {
             Actor::Nobody => None,
             Actor::Key { tenant, .. } => {
                 let rules = self.tenants.tenancy.rules(*tenant, DEFAULT_POLICY).await?;
+                limits.content_types = rules.as_ref().map(|rules| rules.content_types.clone()).unwrap_or_default();
+                limits.quota_left = self.load_quota_left(*tenant).await?;
                 rules.and_then(|rules| rules.max_size)
             }
             Actor::Uploader { upload } => {
@@ -60,6 +65,7 @@ impl UploadEngine {
                 let found = self.tenants.load_drop_box(*drop_box).await?;
                 let left = Duration::try_from(found.expires_at.duration_since(self.store.now())).unwrap_or_default();
                 limits.upload_ttl = limits.upload_ttl.min(left);
+                limits.content_types = found.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect();
                 let rules = self.tenants.tenancy.rules(*tenant, &found.policy).await?;
                 found.max_size.into_iter().chain(rules.and_then(|rules| rules.max_size)).min()
             }
@@ -70,5 +76,12 @@ impl UploadEngine {
             limits.max_append = limits.max_append.min(max_size);
         }
         Ok(limits)
+    }
+
+    /// Bytes that a tenant's quota still has; `None` without a quota of bytes.
+    async fn load_quota_left(&self, tenant: TenantId) -> Result<Option<u64>> {
+        let Some((quota, used)) = self.store.find_quota(tenant).await? else { return Ok(None) };
+        let used = u64::try_from(used.bytes).unwrap_or(0);
+        Ok(quota.bytes.map(|most| most.saturating_sub(used)))
     }
 }

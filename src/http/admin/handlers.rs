@@ -24,7 +24,7 @@ use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId};
 use crate::http::json_body::JsonBody;
 use crate::http::problem::ProblemDetails;
-use crate::http::query::next_cursor;
+use crate::http::query::{next_cursor, parse_tenant};
 
 type AdminResult<T = Response> = Result<T, ProblemDetails>;
 
@@ -83,15 +83,20 @@ pub(super) async fn extend_upload(
 pub(super) async fn get_overview(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
+    RawQuery(query): RawQuery,
 ) -> AdminResult<Rendered<OverviewView>> {
-    Ok(Rendered(overview_view(&site.engine.operations().overview(&actor).await?)))
+    let tenant = parse_tenant(query.as_deref())?;
+    Ok(Rendered(overview_view(&site.engine.operations().overview(&actor, tenant.as_deref()).await?)))
 }
 
 pub(super) async fn list_failures(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
+    RawQuery(query): RawQuery,
 ) -> AdminResult<Rendered<FailureListView>> {
-    Ok(Rendered(failure_list_view(site.engine.operations().list_failures(&actor).await?)))
+    let tenant = parse_tenant(query.as_deref())?;
+    let failures = site.engine.operations().list_failures(&actor, tenant.as_deref()).await?;
+    Ok(Rendered(failure_list_view(failures)))
 }
 
 pub(super) async fn retry_job(

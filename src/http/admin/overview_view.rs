@@ -14,22 +14,22 @@ use crate::http::time_text::SortableTime;
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Overview")]
 pub(super) struct OverviewView {
-    /// Uploads that have not ended, of all tenants; 10 000 means 10 000 or more.
+    /// Uploads that have not ended; 10 000 means 10 000 or more.
     #[schemars(example = 3)]
     uploads_in_flight: u64,
     /// Uploads among these without activity for `uploads.stalled_after`.
     #[schemars(example = 1)]
     uploads_stalled: u64,
-    /// Bytes of files that this node has stored in the last hour, the sum of the series.
+    /// Bytes of files that this node has stored in the last hour, the sum of the series; 0 for a single tenant.
     #[schemars(example = 734_003_200)]
     bytes_in: u64,
     /// Bytes of downloads that this node has begun to send in the last hour. Downloads that the store or a network sends
-    /// are not seen.
+    /// are not seen. 0 for a single tenant.
     #[schemars(example = 734_003_200)]
     bytes_out: u64,
-    /// Number of assets by state, of all tenants; states without assets are absent.
+    /// Number of assets by state; states without assets are absent.
     assets: BTreeMap<String, u64>,
-    /// Jobs by kind and state, of all tenants.
+    /// Jobs by kind and state.
     jobs: Vec<JobCountView>,
     /// Number of dead jobs.
     #[schemars(example = 0)]
@@ -39,7 +39,8 @@ pub(super) struct OverviewView {
     dead_deliveries: u64,
     /// Bytes in the store.
     storage: StorageView,
-    /// Free bytes on the disk of the data directory; null if neither the database nor the store is embedded.
+    /// Free bytes on the disk of the data directory; null if neither the database nor the store is embedded, and for a
+    /// single tenant.
     #[schemars(example = 107_374_182_400_u64)]
     disk_free: Option<u64>,
     /// `enough`; `low`: make space now; `full`: new uploads are refused with 507. Null without a disk.
@@ -48,7 +49,7 @@ pub(super) struct OverviewView {
     /// Maintenance modes that are on: new uploads are refused with 503.
     maintenance: Vec<MaintenanceModeView>,
     /// Last hour of this node, an entry for every minute, oldest first. Kept in memory: other nodes count for
-    /// themselves, and a restart begins anew.
+    /// themselves, and a restart begins anew. Empty for a single tenant.
     minutes: Vec<MinuteView>,
 }
 
@@ -77,7 +78,8 @@ struct StorageView {
     /// Bytes that uploads in flight may still bring.
     #[schemars(example = 16_777_216)]
     reserved: u64,
-    /// Bytes of objects without a row that the last search found; null if there was no search yet.
+    /// Bytes of objects without a row that the last search found; null if there was no search yet, and for a
+    /// single tenant.
     #[schemars(example = 0)]
     orphaned: Option<u64>,
 }
@@ -96,13 +98,14 @@ struct MinuteView {
     /// Bytes of downloads that this node began to send.
     #[schemars(example = 16_777_216)]
     bytes_out: u64,
-    /// Number of assets that became ready.
+    /// Number of assets that this process made ready. Where another process works on jobs, it counts them: `/v1/admin/stats`
+    /// has all.
     #[schemars(example = 2)]
     ready: u64,
-    /// Number of assets that were rejected.
+    /// Number of assets that this process rejected.
     #[schemars(example = 0)]
     rejected: u64,
-    /// Number of assets whose processing failed for good.
+    /// Number of assets whose processing failed for good in this process.
     #[schemars(example = 0)]
     failed: u64,
 }

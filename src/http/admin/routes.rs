@@ -16,6 +16,7 @@ use super::wire::{
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,
+    READ_TENANT_ACCESS,
 };
 use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type};
 
@@ -161,13 +162,20 @@ fn queue_routes() -> ApiRoutes {
 }
 
 pub(super) fn overview_routes() -> ApiRoutes {
+    let tenant = || string_type().optional();
+    let named = "Of this tenant, by name or id; `*`, for operators of the instance, of all tenants.";
     ApiRoutes::for_tag("Administration")
         .get(
             "/v1/admin/overview",
             handlers::get_overview,
-            op("Numbers of the instance for one screen")
+            op("Numbers for one screen")
                 .operation_id("getOverview")
-                .access(OPERATOR_ACCESS)
+                .access(READ_TENANT_ACCESS)
+                .description(
+                    "An operator of the instance sees all tenants, every other key that may read its own tenant.",
+                )
+                .query("tenant", tenant(), named)
+                .error_codes(&["not_found"])
                 .json_response::<OverviewView>(200),
         )
         .get(
@@ -175,8 +183,13 @@ pub(super) fn overview_routes() -> ApiRoutes {
             handlers::list_failures,
             op("What fails, by code")
                 .operation_id("listFailures")
-                .access(OPERATOR_ACCESS)
-                .description("Rejected and failed assets, dead jobs and dead deliveries of all tenants.")
+                .access(READ_TENANT_ACCESS)
+                .description(
+                    "Rejected and failed assets, dead jobs and dead deliveries: of all tenants for an operator of the \
+                     instance, of its own tenant for every other key that may read.",
+                )
+                .query("tenant", tenant(), named)
+                .error_codes(&["not_found"])
                 .json_response::<FailureListView>(200),
         )
 }

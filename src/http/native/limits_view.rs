@@ -53,6 +53,15 @@ pub(super) struct LimitsView {
     /// Algorithms whose checksums of parts are verified.
     #[schemars(extend("items" = { "type": "string", "enum": ChecksumAlgorithm::ALL.map(ChecksumAlgorithm::name) }))]
     checksums: Vec<&'static str>,
+    /// Media types that the default policy of the key's tenant accepts; absent if it accepts all, and without a key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = ["image/*", "application/pdf"])]
+    content_types: Vec<String>,
+    /// Bytes that the quota of the key's tenant still has, without those that open uploads may bring; absent without
+    /// a quota of bytes, and without a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 18_000_000_000_u64)]
+    quota_left: Option<u64>,
 }
 
 pub(super) fn limits_view(limits: &UploadLimits) -> LimitsView {
@@ -71,5 +80,7 @@ pub(super) fn limits_view(limits: &UploadLimits) -> LimitsView {
         url_expires_in: limits.url_ttl.as_secs(),
         max_link_expires_in: limits.link_ttl.as_secs(),
         checksums: limits.checksums.iter().map(|algorithm| algorithm.name()).collect(),
+        content_types: limits.content_types.clone(),
+        quota_left: limits.quota_left,
     }
 }

@@ -61,6 +61,10 @@ struct UploadEntryView {
     /// service, asked for completion, or the store was found to have more bytes. Parts that go to the store by URLs
     /// that were signed before are seen when the store is asked the next time.
     last_activity_at: SortableTime,
+    /// End of the lease of the request that appends to the upload, which renews it while bytes come. A time that is
+    /// past: that request's process vanished, and the next one takes over. Absent: no request appends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leased_until: Option<SortableTime>,
     /// Time at which the upload expires unless it is complete.
     expires_at: SortableTime,
 }
@@ -73,6 +77,10 @@ fn entry_view(entry: &UploadEntry) -> UploadEntryView {
         | Transfer::Put { .. }
         | Transfer::UnplannedMultipart { .. }
         | Transfer::Relayed(_) => None,
+    };
+    let lease = match &upload.transfer {
+        Transfer::Relayed(ledger) => ledger.lease,
+        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::UnplannedMultipart { .. } => None,
     };
     UploadEntryView {
         id: upload.id,
@@ -88,6 +96,7 @@ fn entry_view(entry: &UploadEntry) -> UploadEntryView {
         parts: plan.map(PartPlan::count),
         created_at: SortableTime(upload.created_at),
         last_activity_at: SortableTime(upload.last_activity_at),
+        leased_until: lease.map(|lease| SortableTime(lease.until)),
         expires_at: SortableTime(upload.expires_at),
     }
 }

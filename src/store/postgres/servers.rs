@@ -199,6 +199,12 @@ impl DatabaseServers {
         self.prepare_pool(PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None))
     }
 
+    /// A pool for a single connection whose statements may take as long as they take. Connects when it is used.
+    pub(in crate::store) fn migration_pool(&self) -> PgPool {
+        let options = self.state().options().cloned().unwrap_or_default();
+        PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+    }
+
     fn prepare_pool(&self, settings: PgPoolOptions) -> PgPool {
         // Not `self`: the pool would keep itself.
         let (must_write, doubt) = (self.0.must_write, Arc::clone(&self.0.doubt));

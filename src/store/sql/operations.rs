@@ -1,9 +1,10 @@
 //! The port's part for operators.
 
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, names, nodes, uploads};
+use super::{Db, DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, names, nodes, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
@@ -33,24 +34,28 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> Result<UploadCount> {
-        let query = sqlx::query_as::<_, (i64, i64, i64)>(
-            "SELECT count(*), coalesce(sum(CASE WHEN last_activity_at <= $1 THEN 1 ELSE 0 END), 0), \
-             CAST(coalesce(sum(quota_charge), 0) AS bigint) FROM (SELECT last_activity_at, quota_charge FROM upload \
-             WHERE state IN ('open', 'completing') ORDER BY id LIMIT $2) AS live",
+    async fn count_uploads(&self, tenant: Option<TenantId>, idle_since: Timestamp, most: u32) -> Result<UploadCount> {
+        let mut builder = QueryBuilder::<Db>::new("SELECT count(*), coalesce(sum(CASE WHEN last_activity_at <= ");
+        builder.push_bind(at(idle_since)).push(
+            " THEN 1 ELSE 0 END), 0), CAST(coalesce(sum(quota_charge), 0) AS bigint) FROM \
+             (SELECT last_activity_at, quota_charge FROM upload WHERE state IN ('open', 'completing')",
         );
-        let query = query.bind(at(idle_since)).bind(i64::from(most));
+        push_tenant(&mut builder, tenant);
+        builder.push(" ORDER BY id LIMIT ").push_bind(i64::from(most)).push(") AS live");
+        let query = builder.build_query_as::<(i64, i64, i64)>();
         let (live, idle, reserved) = query.fetch_one(&self.read).await.map_err(failed)?;
         let reserved_bytes = reserved.cast_unsigned();
         Ok(UploadCount { live: live.cast_unsigned(), idle: idle.cast_unsigned(), reserved_bytes })
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn list_asset_totals(&self) -> Result<Vec<AssetTotal>> {
-        let query = sqlx::query_as::<_, (String, i64, i64)>(
-            "SELECT state, CAST(sum(files) AS bigint), CAST(sum(bytes) AS bigint) FROM asset_total \
-             GROUP BY state ORDER BY state",
+    async fn list_asset_totals(&self, tenant: Option<TenantId>) -> Result<Vec<AssetTotal>> {
+        let mut builder = QueryBuilder::<Db>::new(
+            "SELECT state, CAST(sum(files) AS bigint), CAST(sum(bytes) AS bigint) FROM asset_total WHERE 1 = 1",
         );
+        push_tenant(&mut builder, tenant);
+        builder.push(" GROUP BY state ORDER BY state");
+        let query = builder.build_query_as::<(String, i64, i64)>();
         let rows = query.fetch_all(&self.read).await.map_err(failed)?;
         let total = |(state, files, bytes): (String, i64, i64)| AssetTotal {
             state,
@@ -108,10 +113,11 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>> {
-        let query =
-            sqlx::query_scalar::<_, Uuid>("SELECT id FROM delivery WHERE state = 'dead' ORDER BY id DESC LIMIT $1");
-        let ids = query.bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?;
+    async fn list_dead_deliveries(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<DeliveryId>> {
+        let mut builder = QueryBuilder::<Db>::new("SELECT id FROM delivery WHERE state = 'dead'");
+        push_tenant(&mut builder, tenant);
+        builder.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+        let ids = builder.build_query_scalar::<Uuid>().fetch_all(&self.read).await.map_err(failed)?;
         Ok(ids.into_iter().map(DeliveryId).collect())
     }
 
@@ -139,55 +145,84 @@ impl OperationStore for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn list_failures(&self) -> Result<Vec<FailureGroup>> {
+    async fn list_failures(&self, tenant: Option<TenantId>) -> Result<Vec<FailureGroup>> {
         let mut groups = Vec::new();
         for source in [FailureSource::Asset, FailureSource::Job, FailureSource::Delivery] {
-            groups.extend(failures(&self.read, source).await?);
+            groups.extend(failures(&self.read, source, tenant).await?);
         }
         Ok(groups)
     }
 }
 
+/// Restricts a query to a tenant, after another condition.
+fn push_tenant(builder: &mut QueryBuilder<Db>, tenant: Option<TenantId>) {
+    if let Some(tenant) = tenant {
+        builder.push(" AND tenant_id = ").push_bind(tenant.0);
+    }
+}
+
+/// As [`push_tenant`], in a form that no index of the tenant's rows serves: failures are few, and are read from the
+/// partial index that holds them alone.
+fn push_tenant_of_few(builder: &mut QueryBuilder<Db>, tenant: Option<TenantId>) {
+    if let Some(tenant) = tenant {
+        builder.push(" AND CASE WHEN tenant_id = ").push_bind(tenant.0).push(" THEN 1 ELSE 0 END = 1");
+    }
+}
+
 /// Failures of a source by code. Each group is counted in a partial index of failures alone.
-async fn failures(pool: &DbPool, source: FailureSource) -> Result<Vec<FailureGroup>> {
-    let counted = match source {
-        FailureSource::Asset => {
-            "SELECT verdict_code, count(*), max(changed_at) FROM asset WHERE verdict_code IS NOT NULL \
-             GROUP BY verdict_code ORDER BY verdict_code"
-        }
-        FailureSource::Job => {
+async fn failures(pool: &DbPool, source: FailureSource, tenant: Option<TenantId>) -> Result<Vec<FailureGroup>> {
+    let (counted, grouped) = match source {
+        FailureSource::Asset => (
+            "SELECT verdict_code, count(*), max(changed_at) FROM asset WHERE verdict_code IS NOT NULL",
+            " GROUP BY verdict_code ORDER BY verdict_code",
+        ),
+        FailureSource::Job => (
             "SELECT kind, count(*), max(coalesce((SELECT max(ended_at) FROM job_attempt \
-             WHERE job_attempt.job_id = job.id), run_at)) FROM job WHERE state = 'dead' GROUP BY kind ORDER BY kind"
-        }
-        FailureSource::Delivery => {
+             WHERE job_attempt.job_id = job.id), run_at)) FROM job WHERE state = 'dead'",
+            " GROUP BY kind ORDER BY kind",
+        ),
+        FailureSource::Delivery => (
             "SELECT coalesce(problem, ''), count(*), max(coalesce(finished_at, created_at)) FROM delivery \
-             WHERE state = 'dead' GROUP BY coalesce(problem, '') ORDER BY 1"
-        }
+             WHERE state = 'dead'",
+            " GROUP BY coalesce(problem, '') ORDER BY 1",
+        ),
     };
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(counted).fetch_all(pool).await.map_err(failed)?;
+    let mut builder = QueryBuilder::<Db>::new(counted);
+    push_tenant_of_few(&mut builder, tenant);
+    builder.push(grouped);
+    let rows: Vec<(String, i64, i64)> = builder.build_query_as().fetch_all(pool).await.map_err(failed)?;
     let mut groups = Vec::with_capacity(rows.len());
     for (code, count, last) in rows {
-        let sample = sample(pool, source, &code).await?;
+        let sample = sample(pool, source, &code, tenant).await?;
         groups.push(FailureGroup { source, code, count: count.cast_unsigned(), last_at: micros(last), sample });
     }
     Ok(groups)
 }
 
 /// Tenant and asset of a recent failure with this code.
-async fn sample(pool: &DbPool, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
-    let found = match source {
+async fn sample(
+    pool: &DbPool,
+    source: FailureSource,
+    code: &str,
+    tenant: Option<TenantId>,
+) -> Result<Option<(TenantId, AssetId)>> {
+    let (found, newest) = match source {
         FailureSource::Asset => {
-            "SELECT tenant_id, id FROM asset WHERE verdict_code = $1 ORDER BY changed_at DESC, id DESC LIMIT 1"
+            ("SELECT tenant_id, id FROM asset WHERE verdict_code = ", " ORDER BY changed_at DESC, id DESC LIMIT 1")
         }
-        FailureSource::Job => {
-            "SELECT tenant_id, subject_id FROM job WHERE state = 'dead' AND kind = $1 AND kind <> 'deliver' \
-             ORDER BY id DESC LIMIT 1"
-        }
-        FailureSource::Delivery => {
-            "SELECT tenant_id, asset_id FROM delivery WHERE state = 'dead' AND coalesce(problem, '') = $1 \
-             ORDER BY id DESC LIMIT 1"
-        }
+        FailureSource::Job => (
+            "SELECT tenant_id, subject_id FROM job WHERE state = 'dead' AND kind <> 'deliver' AND kind = ",
+            " ORDER BY id DESC LIMIT 1",
+        ),
+        FailureSource::Delivery => (
+            "SELECT tenant_id, asset_id FROM delivery WHERE state = 'dead' AND coalesce(problem, '') = ",
+            " ORDER BY id DESC LIMIT 1",
+        ),
     };
-    let row: Option<(Uuid, Uuid)> = sqlx::query_as(found).bind(code).fetch_optional(pool).await.map_err(failed)?;
+    let mut builder = QueryBuilder::<Db>::new(found);
+    builder.push_bind(code);
+    push_tenant_of_few(&mut builder, tenant);
+    builder.push(newest);
+    let row: Option<(Uuid, Uuid)> = builder.build_query_as().fetch_optional(pool).await.map_err(failed)?;
     Ok(row.filter(|(tenant, _)| !tenant.is_nil()).map(|(tenant, asset)| (TenantId(tenant), AssetId(asset))))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gantry::store::Tx;
+
 use super::PART;
 use crate::support::patience::eventually;
 use crate::support::requests;
@@ -211,5 +213,23 @@ on_both_services! {
             < 200 {"uploads": [{"id": "$still"}]}
         "#, still = still);
         assert_eq!(walk(service, &service.admin, "idle_for=2m").await, ["signed.bin", "parts.bin"]);
+    }
+    async fn the_lease_of_a_request_that_appends_is_shown(service, idle()) {
+        let names = transcript!(service, r#"
+            > POST /tus
+            | tus-resumable: 1.0.0
+            | upload-length: 11
+            < 201
+            | location: $tus
+        "#);
+        let shown = async || get(service, &service.admin, "/v1/uploads").await["uploads"][0]["leased_until"].clone();
+        assert!(shown().await.is_null(), "nobody appends");
+        let (store, id) = (&service.database.store, names["tus"].rsplit('/').next().unwrap().parse().unwrap());
+        let upload = store.find_upload(id).await.unwrap().unwrap();
+        let mut leased = upload.take_lease(Duration::from_secs(10), store.now()).unwrap();
+        store.commit(Tx::new().quietly(&mut leased)).await.unwrap();
+        let until = gantry::domain::clock::after(store.now(), Duration::from_secs(10));
+        let told: gantry::domain::clock::Timestamp = shown().await.as_str().unwrap().parse().unwrap();
+        assert_eq!(told, until);
     }
 }

@@ -83,16 +83,53 @@ on_both_services! {
             > GET /v1/admin/failures
             < 200 {"failures": [{"code": "bytes_missing", "source": "asset", "count": 1, "sample": {"asset": "$asset"}},
                 {"code": "dead_job_process", "source": "job", "count": 1, "sample": {"asset": "$asset", "request_id": "$request"}}]}
+            > GET /v1/admin/failures?tenant=acme
+            < 200 {"failures": []}
             @ $foreign
-            > GET /v1/admin/overview
-            < 403
             > GET /v1/admin/failures
-            < 403
+            < 200 {"failures": []}
         "#, asset = asset, foreign = foreign);
         transcript!(service, r#"
             > GET /v1/admin/alarms
-            < 200 {"alarms": [{"code": "dead_letters", "ids": ["$job"]}, {"code": "assets_bytes_missing", "ids": ["$asset"]}]}
+            < 200 {"alarms": [
+                {"code": "dead_letters", "sentence": "1 job of kind process is dead: retry or discard it.", "ids": ["$job"]},
+                {"code": "assets_bytes_missing", "sentence": "$sentence", "ids": ["$asset"]}]}
         "#, asset = asset, job = job);
+    }
+
+    async fn a_key_that_may_only_read_sees_its_own_tenant_on_one_screen(service, idle()) {
+        let asset = lost(service).await;
+        let own = service.foreign_key("acme").await;
+        let (reader, uploader) = (service.key("read").await, service.key("upload").await);
+        transcript!(service, r#"
+            @ $own
+            > POST /v1/uploads {"filename": "theirs.bin", "size": 9}
+            < 201
+            > GET /v1/admin/overview
+            < 200 {"uploads_in_flight": 1, "assets": {"awaiting": 1}, "jobs": [], "dead_jobs": 0, "dead_deliveries": 0,
+                "storage": {"used": 0, "reserved": 9, "orphaned": null}, "disk_free": null, "minutes": [], "bytes_in": 0}
+            > GET /v1/admin/overview?tenant=*
+            < 403
+            > GET /v1/admin/failures?tenant=default
+            < 404
+            @ $admin
+            > GET /v1/admin/overview
+            < 200 {"uploads_in_flight": 1, "assets": {"awaiting": 1, "failed": 1}, "dead_jobs": 1}
+            > GET /v1/admin/overview?tenant=acme
+            < 200 {"uploads_in_flight": 1, "assets": {"awaiting": 1}, "dead_jobs": 0, "minutes": []}
+            @ $reader
+            > GET /v1/admin/overview
+            < 200 {"uploads_in_flight": 0, "assets": {"failed": 1}, "jobs": [{"kind": "process", "state": "dead", "count": 1}],
+                "dead_jobs": 1, "storage": {"used": 100000, "reserved": 0, "orphaned": null}, "minutes": []}
+            > GET /v1/admin/failures
+            < 200 {"failures": [{"code": "bytes_missing", "source": "asset", "count": 1, "sample": {"asset": "$asset"}},
+                {"code": "dead_job_process", "source": "job", "count": 1, "sample": {"asset": "$asset"}}]}
+            > GET /v1/admin/overview?tenant=acme
+            < 403
+            @ $uploader
+            > GET /v1/admin/overview
+            < 403
+        "#, asset = asset, own = own, reader = reader, uploader = uploader);
     }
 
     async fn uploads_that_stand_still_are_an_alarm(service, idle()) {

@@ -35,7 +35,7 @@ pub async fn judge(world: &Arc<World>, known: &Known) {
         judge.operations().run_sweep().await.unwrap();
         world.database.clock.advance(Duration::from_secs(24 * 3600));
     }
-    let live = world.database.store.count_uploads(world.database.store.now(), 1000).await.unwrap().live;
+    let live = world.database.store.count_uploads(None, world.database.store.now(), 1000).await.unwrap().live;
     assert_eq!(live, 0, "uploads without an end");
     let mut orphans = Vec::new();
     judge.operations().scan_orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();

@@ -18,7 +18,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// State, number and bytes of every state with assets.
 async fn totals(store: &dyn Store) -> Vec<(String, u64, u64)> {
-    let totals = store.list_asset_totals().await.unwrap().into_iter();
+    let totals = store.list_asset_totals(None).await.unwrap().into_iter();
     totals.filter(|total| total.files > 0).map(|total| (total.state, total.files, total.bytes)).collect()
 }
 
@@ -147,15 +147,15 @@ on_both_databases! {
         let noted = store.find_upload(upload.id).await.unwrap().unwrap();
         assert_eq!((noted.last_activity_at, noted.seen_bytes), (store.now(), 7));
 
-        let counted = store.count_uploads(store.now(), 100).await.unwrap();
+        let counted = store.count_uploads(None, store.now(), 100).await.unwrap();
         assert_eq!((counted.live, counted.idle), (1, 1));
-        assert_eq!(store.count_uploads(upload.created_at, 100).await.unwrap().idle, 0);
+        assert_eq!(store.count_uploads(None, upload.created_at, 100).await.unwrap().idle, 0);
         let mut aborted = written.abort(store.now()).unwrap();
         store.commit(Tx::new().quietly(&mut aborted)).await.unwrap();
         let late = UploadNote { active_at: after(store.now(), LEASE), stored_bytes: Some(9) };
         store.commit(Tx::new().with(RowChange::NoteUploads(vec![(upload.id, late)]))).await.unwrap();
         assert_eq!(store.find_upload(upload.id).await.unwrap().unwrap().seen_bytes, 7, "what has ended stays");
-        assert_eq!(store.count_uploads(store.now(), 100).await.unwrap().live, 0);
+        assert_eq!(store.count_uploads(None, store.now(), 100).await.unwrap().live, 0);
         let query = UploadQuery { state: Some(UploadState::Aborted), limit: 5, ..UploadQuery::default() };
         assert_eq!(store.list_uploads(&query).await.unwrap().uploads.len(), 1);
     }

@@ -26,8 +26,8 @@ macro_rules! pass_on_operations {
 
 pass_on_operations! {
     async fn list_uploads(&self, query: &UploadQuery) -> UploadPage;
-    async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> UploadCount;
-    async fn list_asset_totals(&self) -> Vec<AssetTotal>;
+    async fn count_uploads(&self, tenant: Option<TenantId>, idle_since: Timestamp, most: u32) -> UploadCount;
+    async fn list_asset_totals(&self, tenant: Option<TenantId>) -> Vec<AssetTotal>;
     async fn settle_asset_totals(&self) -> ();
     async fn index_asset_names(&self, batches: u32) -> bool;
     async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Option<JobEntry>;
@@ -35,10 +35,10 @@ pass_on_operations! {
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
     async fn list_asset_jobs(&self, asset: AssetId) -> Vec<JobEntry>;
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Vec<JobAttempt>;
-    async fn list_dead_deliveries(&self, limit: u32) -> Vec<DeliveryId>;
+    async fn list_dead_deliveries(&self, tenant: Option<TenantId>, limit: u32) -> Vec<DeliveryId>;
     async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> ();
     async fn forget_node(&self, id: uuid::Uuid) -> ();
     async fn list_nodes(&self, seen_after: Timestamp) -> Vec<ServiceNode>;
     async fn read_backlog_gauges(&self, most: u32) -> BacklogGauges;
-    async fn list_failures(&self) -> Vec<FailureGroup>;
+    async fn list_failures(&self, tenant: Option<TenantId>) -> Vec<FailureGroup>;
 }
