@@ -92,8 +92,11 @@ const LEASE_REQUESTS: Option<&str> = Some(concat!(
     grantable!(),
     " * 1000000 / $4 RETURNING granted, spent_until - asked_at"
 ));
-/// Deletes the differences noted beside the sums of assets of the tenant `$1`.
-const ERASE_SIDE_ROWS: &[&str] = &["DELETE FROM asset_count_change WHERE tenant_id = $1 AND $2 > 0"];
+/// Deletes the differences noted beside the sums of assets of the tenant `$1`, and what it spent of its rate.
+const ERASE_SIDE_ROWS: &[&str] = &[
+    "DELETE FROM asset_count_change WHERE tenant_id = $1 AND $2 > 0",
+    "DELETE FROM request_rate WHERE tenant_id = $1 AND $2 > 0",
+];
 
 /// True if the database records steps of the schema.
 const HAS_APPLIED_STEPS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
@@ -114,9 +117,6 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
         _ => None,
     }
 }
-
-/// No thread stands between the driver and the server.
-const DRIVER_THREAD_MAY_END: bool = false;
 
 /// True for a prepared statement whose columns a migration has changed ("cached plan must not change result type",
 /// SQLSTATE `feature_not_supported`).

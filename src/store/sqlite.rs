@@ -87,11 +87,8 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     }
 }
 
-/// The driver's thread of a connection panics on columns that were added since it prepared a statement (sqlx 0.9.0,
-/// `SqliteRow::current`), and the statement then seems to have no more rows.
-const DRIVER_THREAD_MAY_END: bool = true;
-
-/// SQLite prepares a statement anew by itself after a change of the schema.
+/// SQLite prepares a statement anew by itself after a change of the schema. The driver does not live through columns that
+/// another process added (sqlx 0.9.0, `SqliteRow::current`): an embedded instance is stopped before it is upgraded.
 fn is_stale_plan(_: &sqlx::Error) -> bool {
     false
 }

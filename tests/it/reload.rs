@@ -49,7 +49,8 @@ impl Reloaded {
     }
 
     async fn hang_up(&mut self) -> String {
-        let (before, ends) = (self.instance.log_text().len(), ["settings were taken up", "settings are invalid"]);
+        let (before, ends) =
+            (self.instance.log_text().len(), ["SIGHUP: settings were taken up", "SIGHUP: the settings are invalid"]);
         self.instance.signal("HUP");
         self.signals += 1;
         eventually("the service speaks of the signal", async || {

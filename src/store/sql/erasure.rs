@@ -32,12 +32,14 @@ const IN_BATCHES: [&str; 6] = [
 ];
 
 /// Rows of which a tenant has few.
-const AT_ONCE: [&str; 11] = [
+const AT_ONCE: [&str; 13] = [
     "DELETE FROM webhook WHERE tenant_id = $1 \
         AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_id = webhook.id)",
     "DELETE FROM collection_crc WHERE collection_id IN (SELECT id FROM collection WHERE tenant_id = $1)",
     "DELETE FROM collection WHERE tenant_id = $1",
     "DELETE FROM replay WHERE key_id IN (SELECT id FROM api_key WHERE tenant_id = $1)",
+    "DELETE FROM replay WHERE key_id IN (SELECT id FROM drop_box WHERE tenant_id = $1)",
+    "DELETE FROM drop_box WHERE tenant_id = $1",
     "DELETE FROM api_key WHERE tenant_id = $1",
     "DELETE FROM hour WHERE tenant_id = $1",
     "DELETE FROM policy WHERE tenant_id = $1",
@@ -48,7 +50,7 @@ const AT_ONCE: [&str; 11] = [
 ];
 
 /// Numbers of the rows of the tenant `$1`. Rows that hang on an asset are counted by their tenant.
-const COUNT: &str = "SELECT \
+const COUNT_CONTENTS: &str = "SELECT \
     CAST((SELECT coalesce(sum(quota_charge), 0) FROM asset WHERE tenant_id = $1) + \
         (SELECT coalesce(sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)), 0) FROM upload WHERE tenant_id = $1) \
         AS bigint) AS bytes, \
@@ -65,7 +67,7 @@ const COUNT: &str = "SELECT \
 
 pub(super) async fn count(pool: &DbPool, tenant: TenantId) -> Result<TenantContents> {
     type Row = (i64, i64, i64, i64, i64, i64, i64);
-    let query = sqlx::query_as::<_, Row>(COUNT).bind(tenant.0);
+    let query = sqlx::query_as::<_, Row>(COUNT_CONTENTS).bind(tenant.0);
     let (bytes, assets, uploads, links, keys, webhooks, others) = query.fetch_one(pool).await.map_err(failed)?;
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let (bytes, assets, uploads, links) = (number(bytes), number(assets), number(uploads), number(links));

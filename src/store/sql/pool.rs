@@ -11,7 +11,7 @@ use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Describe, Either, Execute, Executor, Pool, SqlSafeStr as _, SqlStr, Transaction};
 
-use super::{DRIVER_THREAD_MAY_END, Db, SqlConnection, is_stale_plan};
+use super::{Db, SqlConnection, is_stale_plan};
 use crate::metrics;
 use crate::metrics::{GaugeGuard, timing};
 
@@ -71,8 +71,6 @@ impl DbPool {
             let rows: sqlx::Result<Vec<_>> = connection.fetch_many(query.clone()).try_collect().await;
             match rows {
                 Err(error) if is_stale_plan(&error) => connection.clear_cached_statements().await?,
-                // A result ends every statement. Without it the driver's thread has ended, not the rows.
-                Ok(rows) if !rows.iter().any(Either::is_left) => {}
                 done => return done,
             }
         }
@@ -86,12 +84,6 @@ impl DbPool {
             let row = connection.fetch_optional(query.clone()).await;
             match row {
                 Err(error) if is_stale_plan(&error) => connection.clear_cached_statements().await?,
-                // No row, or no answer: a thread that lives tells them apart.
-                Ok(None) if DRIVER_THREAD_MAY_END => {
-                    if connection.ping().await.is_ok() {
-                        return Ok(None);
-                    }
-                }
                 done => return done,
             }
         }
