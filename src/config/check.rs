@@ -127,11 +127,7 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
     let config = ServiceConfig {
         shown,
         fingerprints,
-        profile: c.parse_value("profile", "default or production", ServiceProfile::Default, |text| match text {
-            "default" => Some(ServiceProfile::Default),
-            "production" => Some(ServiceProfile::Production),
-            _ => None,
-        }),
+        profile: profile(&mut c),
         public_url: c.api_origin(&listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
@@ -141,18 +137,11 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         store: store(&mut c),
         signing_keys: signing_keys(&mut c),
         cors_origins: c.cors_origins(),
-        log_json: c.parse_value("log.format", "text or json", false, |text| match text {
-            "text" => Some(false),
-            "json" => Some(true),
-            _ => None,
-        }),
+        log_json: log_json(&mut c),
         log_level: c.text("log.level"),
         otlp_endpoint: otlp_endpoint(&mut c),
         tls: tls(&mut c),
-        threads: c.parse_value("server.threads", "a number from 1 to 1024, or empty", None, |text| {
-            let number = || text.parse().ok().filter(|threads| (1..=1024).contains(threads));
-            if text.is_empty() { Some(None) } else { number().map(Some) }
-        }),
+        threads: threads(&mut c),
         server: connection_limits(&mut c, &forwarding, engine.body_pace),
         json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
@@ -174,6 +163,31 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         c.errors.sort();
         Err(InvalidSettings(c.errors))
     }
+}
+
+fn profile(c: &mut ConfigParser) -> ServiceProfile {
+    c.parse_value("profile", "default or production", ServiceProfile::Default, |text| match text {
+        "default" => Some(ServiceProfile::Default),
+        "production" => Some(ServiceProfile::Production),
+        _ => None,
+    })
+}
+
+/// True for a log in JSON.
+fn log_json(c: &mut ConfigParser) -> bool {
+    c.parse_value("log.format", "text or json", false, |text| match text {
+        "text" => Some(false),
+        "json" => Some(true),
+        _ => None,
+    })
+}
+
+/// Threads that answer requests; `None`: as many as there are processors.
+fn threads(c: &mut ConfigParser) -> Option<usize> {
+    c.parse_value("server.threads", "a number from 1 to 1024, or empty", None, |text| {
+        let number = || text.parse().ok().filter(|threads| (1..=1024).contains(threads));
+        if text.is_empty() { Some(None) } else { number().map(Some) }
+    })
 }
 
 fn interim_policy(c: &mut ConfigParser) -> server::InterimPolicy {

@@ -55,6 +55,16 @@ pub enum UploadSize {
     AtMost(u64),
 }
 
+impl UploadSize {
+    /// The size as far as it is known, and the largest if it is still to be chosen, in bytes.
+    fn known_and_most(self) -> (u64, Option<u64>) {
+        match self {
+            Self::Exact(size) => (size, None),
+            Self::AtMost(most) => (0, Some(most)),
+        }
+    }
+}
+
 /// A request to create an upload.
 #[derive(Clone, Debug)]
 pub struct CreateUpload {
@@ -275,10 +285,7 @@ impl UploadEngine {
         let (now, patience) = (self.store.now(), self.rows.upload_timeouts());
         let (asset, upload) = (AssetId(self.rows.new_id()), UploadId(self.rows.new_id()));
         let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
-        let (size, most) = match wish.size {
-            UploadSize::Exact(size) => (size, None),
-            UploadSize::AtMost(most) => (0, Some(most)),
-        };
+        let (size, most) = wish.size.known_and_most();
         let upload = Upload {
             id: upload,
             tenant: by.tenant,

@@ -10,7 +10,7 @@ use super::bulk_view::{BulkResultView, BulkResultsView, OpenedResultView, Opened
 use super::bulk_wire::{BulkAction, BulkAssetsBody, BulkCommand, BulkTarget, CreateUploadsBody};
 use super::link_view::made_link_view;
 use super::upload_view::opened_upload_view;
-use crate::domain::access::Actor;
+use crate::domain::access::{Action, Actor};
 use crate::domain::ids::AssetId;
 use crate::engine::{Error, IdempotencyKey, LinkWish, MadeLink, OpenedUpload, ReprocessScope};
 use crate::http::AppState;
@@ -31,6 +31,7 @@ pub(super) async fn create_uploads(
     headers: HeaderMap,
     body: JsonListBody<CreateUploadsBody>,
 ) -> BulkAnswer {
+    site.engine.assets().check_scope(&actor, Action::CreateUpload)?;
     body.value.check_length()?;
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let wishes = body.into_value().uploads.into_iter().enumerate();

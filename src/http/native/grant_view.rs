@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::domain::asset::AssetMetadata;
 use crate::domain::drop_box::{DropBox, SenderField};
 use crate::domain::ids::{GrantId, KeyId};
+use crate::domain::name::TypePattern;
 use crate::engine::MadeDropBox;
 use crate::http::openapi::absent_not_null;
 use crate::http::time_text::SortableTime;
@@ -105,7 +106,7 @@ pub(super) fn grant_view(drop_box: &DropBox) -> GrantView<'_> {
         max_files: drop_box.limits.files,
         max_bytes: drop_box.limits.bytes,
         max_size: drop_box.max_size,
-        content_types: drop_box.allowed.iter().map(|pattern| pattern.as_str()).collect(),
+        content_types: drop_box.allowed.iter().map(TypePattern::as_str).collect(),
         policy: &drop_box.policy,
         metadata: &drop_box.metadata,
         sender: drop_box.sender.iter().map(|field| field.name()).collect(),

@@ -72,10 +72,10 @@ impl DatabaseServers {
     /// # Errors
     /// [`OpenError::Refused`]: the text is no such URL.
     pub fn parse(url: &str) -> Result<Self, OpenError> {
-        let (hosts, demands_primary) = split_hosts(url).map_err(malformed)?;
+        let (hosts, demands_primary) = split_hosts(url).map_err(|problem| malformed(&problem))?;
         let parsed = hosts.iter().map(|url| Ok(url.parse::<PgConnectOptions>()?.application_name("gantry")));
         // Without the URL's text, which may hold a password.
-        let servers: Vec<_> = parsed.collect::<sqlx::Result<_>>().map_err(|error| malformed(error.to_string()))?;
+        let servers: Vec<_> = parsed.collect::<sqlx::Result<_>>().map_err(|error| malformed(&error.to_string()))?;
         let must_write = demands_primary || servers.len() > 1;
         let state = Mutex::new(ServerState { servers, current: 0, pools: Vec::new() });
         Ok(Self(Arc::new(SharedServers { state, must_write, doubt: Arc::default() })))
@@ -91,7 +91,7 @@ impl DatabaseServers {
         let mut state = self.state();
         let target = |server: &PgConnectOptions| (address(server), server.get_database().map(str::to_owned));
         if !new.iter().map(target).eq(state.servers.iter().map(target)) {
-            return Err(malformed("only user and password can be replaced while the service runs".to_owned()));
+            return Err(malformed("only user and password can be replaced while the service runs"));
         }
         let differ =
             !new.iter().map(ConnectOptions::to_url_lossy).eq(state.servers.iter().map(ConnectOptions::to_url_lossy));
@@ -284,8 +284,8 @@ fn address(options: &PgConnectOptions) -> String {
     }
 }
 
-fn malformed(problem: String) -> OpenError {
-    OpenError::Refused { place: "the database of database_url".to_owned(), reason: plain_words(&problem) }
+fn malformed(problem: &str) -> OpenError {
+    OpenError::Refused { place: "the database of database_url".to_owned(), reason: plain_words(problem) }
 }
 
 #[cfg(test)]
@@ -312,7 +312,7 @@ mod tests {
         let servers = DatabaseServers::parse("postgres://u:old@a:1,b:2/db").unwrap();
         assert!(!servers.replace_credentials("postgres://u:old@a:1,b:2/db").unwrap());
         assert!(servers.replace_credentials("postgres://v:new@a:1,b:2/db").unwrap());
-        let urls: Vec<_> = servers.state().servers.iter().map(|server| server.to_url_lossy()).collect();
+        let urls: Vec<_> = servers.state().servers.iter().map(ConnectOptions::to_url_lossy).collect();
         assert!(urls.iter().all(|url| url.username() == "v" && url.password() == Some("new")), "{urls:?}");
         let error = servers.replace_credentials("postgres://v:new@c:1/db").unwrap_err().to_string();
         assert!(error.contains("only user and password") && !error.contains("new@"), "{error}");

@@ -58,14 +58,16 @@ impl DeleteArgs {
             answer = api.delete_tenant(&id, Some(&name), &reporter).await?;
         }
         self.print(&answer)?;
-        while self.wait {
+        if !self.wait {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             match api.delete_tenant(&id, None, &reporter).await {
                 Err(Error::NotFound(_)) => return print_line("deleted"),
                 other => drop(other?),
             }
         }
-        Ok(())
     }
 
     fn print(&self, answer: &Value) -> Result<()> {
