@@ -185,6 +185,27 @@ async fn login(password: &str) -> (sqlx::PgConnection, String, String) {
     (admin, role.clone(), format!("@{rest}?options=-csearch_path%3D{role}"))
 }
 
+/// Ends the connections of the service, whose new ones use the new password.
+async fn check_new_connections(
+    service: &Reloaded,
+    admin: &mut sqlx::PgConnection,
+    role: &str,
+    create: &impl AsyncFn() -> u16,
+) {
+    let before = service.instance.log_text().len();
+    let ended = sqlx::query_scalar::<_, i64>(
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1) ended",
+    );
+    let ended = ended.bind(role).fetch_one(admin).await.unwrap();
+    assert!(ended > 0);
+    eventually("the service is back", async || create().await == 201).await;
+    for _ in 0..50 {
+        assert_eq!(create().await, 201);
+    }
+    let log = service.instance.log_text()[before..].to_owned();
+    assert!(!log.contains("password authentication failed"), "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_password_of_the_database_is_taken_up_under_load() {
     let (mut admin, role, rest) = login("first-password").await;
@@ -237,19 +258,7 @@ async fn a_new_password_of_the_database_is_taken_up_under_load() {
         task.await.unwrap();
     }
 
-    // Every connection is a new one now.
-    let before = service.instance.log_text().len();
-    let ended = sqlx::query_scalar::<_, i64>(
-        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1) ended",
-    );
-    let ended = ended.bind(&role).fetch_one(&mut admin).await.unwrap();
-    assert!(ended > 0);
-    eventually("the service is back", async || create().await == 201).await;
-    for _ in 0..50 {
-        assert_eq!(create().await, 201);
-    }
-    let log = service.instance.log_text()[before..].to_owned();
-    assert!(!log.contains("password authentication failed"), "{log}");
+    check_new_connections(&service, &mut admin, &role, &*create).await;
     // Another server is no other password.
     let other = url("second-password").replace("/postgres?", "/template1?");
     let said = service.change("GANTRY_DATABASE_URL", &other).await;

@@ -146,11 +146,6 @@ impl UploadCreator {
             Actor::Nobody => Err(Error::Unauthenticated),
         }
     }
-
-    /// The id under which this creator's idempotency keys are stored: grants do not share a namespace with keys.
-    fn namespace(self) -> KeyId {
-        self.drop_box.map_or(self.key, |grant| KeyId(grant.0))
-    }
 }
 
 impl UploadEngine {
@@ -398,5 +393,7 @@ impl UploadEngine {
 }
 
 fn as_repeatable(by: UploadCreator, wish: &CreateUpload) -> RepeatableRequest<'_> {
-    RepeatableRequest { by: by.namespace(), route: REPLAY_ROUTE, idempotency: wish.idempotency.as_ref() }
+    // Grants for many files do not share a namespace with keys.
+    let namespace = by.drop_box.map_or(by.key, |grant| KeyId(grant.0));
+    RepeatableRequest { by: namespace, route: REPLAY_ROUTE, idempotency: wish.idempotency.as_ref() }
 }
