@@ -49,7 +49,7 @@ impl ReloadTargets {
 }
 
 /// Outcome for a setting that has changed.
-enum Uptake {
+enum ReloadOutcome {
     Taken,
     NeedsRestart,
     /// The new value cannot be used, for this reason.
@@ -83,9 +83,9 @@ impl SettingsReload {
         let (mut taken, mut waiting) = (Vec::new(), Vec::new());
         for name in self.current.changed_settings(&fresh) {
             match self.take_up(&name, &fresh, targets).await {
-                Uptake::Taken => taken.push(name),
-                Uptake::NeedsRestart => waiting.push(name),
-                Uptake::Refused(reason) => {
+                ReloadOutcome::Taken => taken.push(name),
+                ReloadOutcome::NeedsRestart => waiting.push(name),
+                ReloadOutcome::Refused(reason) => {
                     tracing::error!(
                         setting = name,
                         reason,
@@ -103,41 +103,41 @@ impl SettingsReload {
     }
 
     /// Takes up a changed setting.
-    async fn take_up(&self, name: &str, fresh: &ServiceConfig, targets: &ReloadTargets) -> Uptake {
+    async fn take_up(&self, name: &str, fresh: &ServiceConfig, targets: &ReloadTargets) -> ReloadOutcome {
         match name {
             "signing_key" => match token_signer(fresh, &*targets.entropy) {
                 Ok(signer) => {
                     targets.engine.operations().replace_signing_keys(&signer);
-                    Uptake::Taken
+                    ReloadOutcome::Taken
                 }
-                Err(error) => Uptake::Refused(format!("{error:#}")),
+                Err(error) => ReloadOutcome::Refused(format!("{error:#}")),
             },
             "trusted_proxy_secret" => match (&self.current.engine.deliveries.proxy, &fresh.engine.deliveries.proxy) {
                 (Some(current), Some(fresh)) => {
                     current.secret.replace(&fresh.secret);
-                    Uptake::Taken
+                    ReloadOutcome::Taken
                 }
-                (None, _) | (_, None) => Uptake::NeedsRestart,
+                (None, _) | (_, None) => ReloadOutcome::NeedsRestart,
             },
             "database_url" => match (&targets.servers, &fresh.database) {
                 (Some(servers), DatabaseConfig::Postgres(url)) => replace_password(servers, url).await,
-                (None, _) | (_, DatabaseConfig::Sqlite(_)) => Uptake::NeedsRestart,
+                (None, _) | (_, DatabaseConfig::Sqlite(_)) => ReloadOutcome::NeedsRestart,
             },
             "log.level" => match log_level::replace_filter(&log_level::with_environment(&fresh.log_level)) {
-                Ok(()) => Uptake::Taken,
-                Err(error) => Uptake::Refused(chain(&error).to_string()),
+                Ok(()) => ReloadOutcome::Taken,
+                Err(error) => ReloadOutcome::Refused(chain(&error).to_string()),
             },
-            _ => Uptake::NeedsRestart,
+            _ => ReloadOutcome::NeedsRestart,
         }
     }
 }
 
 /// Has new connections use the password of a URL that the server accepts. A server that does not answer refuses nothing.
-async fn replace_password(servers: &postgres::DatabaseServers, url: &str) -> Uptake {
+async fn replace_password(servers: &postgres::DatabaseServers, url: &str) -> ReloadOutcome {
     if let Err(error @ OpenError::Refused { .. }) = postgres::try_login(url).await {
-        return Uptake::Refused(chain(&error).to_string());
+        return ReloadOutcome::Refused(chain(&error).to_string());
     }
-    if servers.replace_credentials(url).is_ok() { Uptake::Taken } else { Uptake::NeedsRestart }
+    if servers.replace_credentials(url).is_ok() { ReloadOutcome::Taken } else { ReloadOutcome::NeedsRestart }
 }
 
 /// Reads the files again whose names have not changed; returns what is new.

@@ -4,10 +4,13 @@
 //! The grant counts files and bytes. An upload is counted from its creation until it ends without a file: an aborted,
 //! failed or expired upload gives back what it took. A file that was sent stays counted, also after its deletion.
 
+use std::ops::AddAssign;
+
 use super::asset::AssetMetadata;
 use super::clock::Timestamp;
 use super::ids::{GrantId, KeyId, TenantId};
 use super::name::TypePattern;
+use super::quota::{exceeds, signed};
 use super::upload::{Upload, UploadState};
 
 /// A grant for many files.
@@ -25,20 +28,27 @@ pub struct DropBox {
     pub expires_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// What may be sent, and how it is treated.
+    pub terms: DropBoxTerms,
+    /// What was sent so far.
+    pub used: DropBoxUsage,
+}
+
+/// Terms of a drop box: what may be sent, and how it is treated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropBoxTerms {
     /// Limits on all files together.
     pub limits: DropBoxLimits,
     /// Largest size of a file in bytes.
     pub max_size: Option<u64>,
-    /// Types that the files may have; empty: any type.
+    /// Types that the files may have; empty: any type that the policy allows.
     pub allowed: Vec<TypePattern>,
     /// Name of the tenant's policy that applies to the files.
     pub policy: String,
     /// Metadata that every file gets.
     pub metadata: AssetMetadata,
-    /// What the upload page asks of the person who sends.
+    /// Questions of the upload page to the person who sends.
     pub sender: Vec<SenderField>,
-    /// What was sent so far.
-    pub used: DropBoxUsage,
 }
 
 /// Limits on all files of a drop box together; `None`: unlimited.
@@ -57,6 +67,13 @@ pub struct DropBoxUsage {
     pub files: i64,
     /// Their bytes; of a file of unknown size, the bytes that have arrived.
     pub bytes: i64,
+}
+
+impl AddAssign for DropBoxUsage {
+    fn add_assign(&mut self, more: Self) {
+        self.files += more.files;
+        self.bytes += more.bytes;
+    }
 }
 
 /// A limit of a drop box that is reached.
@@ -117,11 +134,10 @@ impl DropBoxLimits {
     /// The first limit that `used` exceeds.
     #[must_use]
     pub fn exceeded_by(&self, used: DropBoxUsage) -> Option<DropBoxLimit> {
-        let over = |most: Option<u64>, used: i64| most.is_some_and(|most| u64::try_from(used).is_ok_and(|u| u > most));
-        if over(self.files, used.files) {
+        if exceeds(used.files, self.files) {
             Some(DropBoxLimit::Files)
         } else {
-            over(self.bytes, used.bytes).then_some(DropBoxLimit::Bytes)
+            exceeds(used.bytes, self.bytes).then_some(DropBoxLimit::Bytes)
         }
     }
 }
@@ -136,13 +152,13 @@ impl DropBox {
     /// Number of files that are left of the limit.
     #[must_use]
     pub fn remaining_files(&self) -> Option<u64> {
-        self.limits.files.map(|files| files.saturating_sub(u64::try_from(self.used.files).unwrap_or(0)))
+        self.terms.limits.files.map(|files| files.saturating_sub(u64::try_from(self.used.files).unwrap_or(0)))
     }
 
     /// Bytes that are left of the limit on all files.
     #[must_use]
     pub fn remaining_bytes(&self) -> Option<u64> {
-        self.limits.bytes.map(|bytes| bytes.saturating_sub(u64::try_from(self.used.bytes).unwrap_or(0)))
+        self.terms.limits.bytes.map(|bytes| bytes.saturating_sub(u64::try_from(self.used.bytes).unwrap_or(0)))
     }
 }
 
@@ -162,10 +178,9 @@ impl Upload {
         let drop_box = self.drop_box?;
         let (before, now) = (self.drop_box_bytes, self.drop_box_charge());
         self.drop_box_bytes = now;
-        let signed = |bytes: Option<u64>| i64::try_from(bytes.unwrap_or(0)).unwrap_or(i64::MAX);
         let usage = DropBoxUsage {
             files: i64::from(now.is_some()) - i64::from(before.is_some()),
-            bytes: signed(now) - signed(before),
+            bytes: signed(now.unwrap_or(0)) - signed(before.unwrap_or(0)),
         };
         (usage != DropBoxUsage::default()).then_some(DropBoxCharge { drop_box, usage })
     }

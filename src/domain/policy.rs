@@ -226,25 +226,9 @@ impl PolicyRules {
 
     /// Patterns of types that both the policy and the request allow; an empty list means all.
     pub fn narrow(&self, wished: &[TypePattern]) -> Result<Vec<TypePattern>, PolicyViolation> {
-        let ours = self.patterns()?;
-        if ours.is_empty() || wished.is_empty() {
-            return Ok(if ours.is_empty() { wished.to_vec() } else { ours });
-        }
-        let mut both: Vec<TypePattern> = Vec::new();
-        let narrower = wished.iter().filter(|wish| ours.iter().any(|our| our.includes(wish)));
-        let wider = ours.iter().filter(|our| wished.iter().any(|wish| wish.includes(our)));
-        for pattern in narrower.chain(wider) {
-            if !both.contains(pattern) {
-                both.push(pattern.clone());
-            }
-        }
-        if both.is_empty() {
-            return Err(objection(
-                "content_types",
-                format!("the policy accepts {} only", self.content_types.join(", ")),
-            ));
-        }
-        Ok(both)
+        narrow_types(&self.patterns()?, wished).ok_or_else(|| {
+            objection("content_types", format!("the policy accepts {} only", self.content_types.join(", ")))
+        })
     }
 
     /// True if web pages of this origin may upload.
@@ -264,6 +248,23 @@ impl PolicyRules {
     pub fn quarantine(&self) -> Option<Duration> {
         self.quarantine.map(Duration::from_secs)
     }
+}
+
+/// Patterns of types that both lists allow; an empty list means all. `None`: no type is in both.
+#[must_use]
+pub fn narrow_types(ours: &[TypePattern], wished: &[TypePattern]) -> Option<Vec<TypePattern>> {
+    if ours.is_empty() || wished.is_empty() {
+        return Some(if ours.is_empty() { wished } else { ours }.to_vec());
+    }
+    let mut both: Vec<TypePattern> = Vec::new();
+    let narrower = wished.iter().filter(|wish| ours.iter().any(|our| our.includes(wish)));
+    let wider = ours.iter().filter(|our| wished.iter().any(|wish| wish.includes(our)));
+    for pattern in narrower.chain(wider) {
+        if !both.contains(pattern) {
+            both.push(pattern.clone());
+        }
+    }
+    (!both.is_empty()).then_some(both)
 }
 
 impl TypePattern {

@@ -63,13 +63,12 @@ impl TenantQuota {
     /// The first limit that `used` exceeds.
     #[must_use]
     pub fn exceeded_by(&self, used: QuotaUsage) -> Option<QuotaLimit> {
-        let over = |most: Option<u64>, used: i64| most.is_some_and(|most| u64::try_from(used).is_ok_and(|u| u > most));
-        if over(self.bytes, used.bytes) {
+        if exceeds(used.bytes, self.bytes) {
             Some(QuotaLimit::Bytes)
-        } else if over(self.files, used.files) {
+        } else if exceeds(used.files, self.files) {
             Some(QuotaLimit::Files)
         } else {
-            over(self.uploads, used.uploads).then_some(QuotaLimit::Uploads)
+            exceeds(used.uploads, self.uploads).then_some(QuotaLimit::Uploads)
         }
     }
 }
@@ -97,7 +96,13 @@ impl QuotaLimit {
     }
 }
 
-fn signed(bytes: u64) -> i64 {
+/// True if more is used than `most` allows.
+pub(super) fn exceeds(used: i64, most: Option<u64>) -> bool {
+    most.is_some_and(|most| u64::try_from(used).is_ok_and(|used| used > most))
+}
+
+/// A number of bytes as a sum or a change of it.
+pub(super) fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 

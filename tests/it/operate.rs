@@ -14,22 +14,6 @@ fn sqlite() -> Place {
     Place::fresh_file()
 }
 
-async fn upload(instance: &Instance, key: &str, bytes: &[u8]) -> String {
-    let client = requests::client();
-    let ask = |path: String| client.post(format!("{}{path}", instance.url)).bearer_auth(key);
-    let wish = json!({"filename": "a.bin", "size": bytes.len(), "method": "put"}).to_string();
-    let opened: Value = ask("/v1/uploads".to_owned()).body(wish).send().await.unwrap().json().await.unwrap();
-    let put = client.put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*");
-    assert_eq!(put.header("content-length", bytes.len()).body(bytes.to_vec()).send().await.unwrap().status(), 200);
-    let done = ask(format!("/v1/uploads/{}/complete", opened["upload"]["id"].as_str().unwrap())).send().await.unwrap();
-    assert_eq!(done.status(), 200);
-    let asset = opened["asset"]["id"].as_str().unwrap().to_owned();
-    let url = format!("{}/v1/assets/{asset}?wait=30s&until=ready", instance.url);
-    let ready: Value = client.get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
-    assert_eq!(ready["state"], "ready", "{ready}");
-    asset
-}
-
 /// What `gantry serve` says first on standard output, from a process that is gone afterwards.
 fn first_line(instance: &Instance) -> String {
     use std::io::{BufRead, BufReader};
@@ -50,7 +34,7 @@ async fn the_second_start_makes_no_other_key() {
     let dir = instance.settings.iter().find(|(name, _)| name == "GANTRY_DATA_DIR").unwrap().1.clone();
     let key = std::fs::read_to_string(format!("{dir}/admin.key")).unwrap().trim().to_owned();
     instance.start(None).await;
-    upload(&instance, &key, b"hello").await;
+    instance.upload(&key, b"hello").await;
     assert_eq!(instance.run(&["key", "list"]).lines().count(), 1);
 }
 
@@ -60,7 +44,7 @@ async fn keys_and_tenants_from_the_command_line() {
     instance.start(None).await;
     let key = instance.run(&["key", "create", "--tenant", "default", "--scopes", "upload,read"]);
     assert!(key.starts_with("gk_") && key.lines().count() == 1, "{key}");
-    upload(&instance, &key, b"hello").await;
+    instance.upload(&key, b"hello").await;
 
     let tenant = instance.run(&["tenant", "create", "acme"]);
     assert!(tenant.parse::<uuid::Uuid>().is_ok(), "{tenant}");
@@ -213,7 +197,7 @@ async fn the_end_lets_requests_under_way_finish() {
     instance.start(None).await;
     let key = instance.key();
     let bytes = noise(64 << 20, 3);
-    let asset = upload(&instance, &key, &bytes).await;
+    let asset = instance.upload(&key, &bytes).await;
     let url = format!("{}/v1/assets/{asset}/content?delivery=stream", instance.url);
     let mut slow = requests::client().get(&url).bearer_auth(&key).send().await.unwrap();
     let mut got = slow.chunk().await.unwrap().unwrap().to_vec();
@@ -238,7 +222,7 @@ async fn workers_and_tools_work_beside_the_service() {
     let worker = instance.gantry(&["work"]).stderr(std::process::Stdio::null()).spawn();
     let mut worker = worker.unwrap();
     for _ in 0..5 {
-        upload(&instance, &key, b"hello").await;
+        instance.upload(&key, b"hello").await;
     }
     let report = instance.run(&["cleanup"]);
     assert!(report.starts_with("6 objects") || report.starts_with("5 objects"), "{report}");
@@ -255,7 +239,7 @@ async fn logs_hold_no_secret() {
     let mut instance = Instance::new(sqlite(), &[("GANTRY_LOG__LEVEL", "debug"), ("GANTRY_LOG__FORMAT", "json")]);
     instance.start(None).await;
     let key = instance.key();
-    let asset = upload(&instance, &key, b"hello").await;
+    let asset = instance.upload(&key, b"hello").await;
     let client = requests::client();
     let link = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
     let link: Value = link.send().await.unwrap().json().await.unwrap();
@@ -279,7 +263,7 @@ async fn what_users_have_brought_can_have_an_origin_of_its_own() {
     instance.settings.push(("GANTRY_CONTENT_URL".to_owned(), apart.clone()));
     instance.start(None).await;
     let (key, client) = (instance.key(), requests::client());
-    let asset = upload(&instance, &key, b"hello").await;
+    let asset = instance.upload(&key, b"hello").await;
     let ask = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
     let link: Value = ask.send().await.unwrap().json().await.unwrap();
     let url = link["url"].as_str().unwrap();

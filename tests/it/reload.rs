@@ -62,23 +62,6 @@ impl Reloaded {
     }
 }
 
-/// A file that is ready, and its id.
-async fn asset(instance: &Instance, key: &str) -> String {
-    let client = requests::client();
-    let wish = json!({ "filename": "a.txt", "size": 5, "method": "put" }).to_string();
-    let post = |path: String| client.post(format!("{}{path}", instance.url)).bearer_auth(key);
-    let opened: Value = post("/v1/uploads".to_owned()).body(wish).send().await.unwrap().json().await.unwrap();
-    let put = client.put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*").body("hello");
-    assert_eq!(put.send().await.unwrap().status(), 200);
-    let done = post(format!("/v1/uploads/{}/complete", opened["upload"]["id"].as_str().unwrap())).send().await.unwrap();
-    assert_eq!(done.status(), 200);
-    let asset = opened["asset"]["id"].as_str().unwrap().to_owned();
-    let url = format!("{}/v1/assets/{asset}?wait=30s&until=ready", instance.url);
-    let ready: Value = client.get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
-    assert_eq!(ready["state"], "ready", "{ready}");
-    asset
-}
-
 async fn link(instance: &Instance, key: &str, asset: &str) -> String {
     let post = requests::client().post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(key);
     let made: Value = post.body(json!({ "expires_in": 600 }).to_string()).send().await.unwrap().json().await.unwrap();
@@ -94,7 +77,7 @@ async fn signing_keys_rotate_in_a_running_service() {
     let (old, new) = ("old-signing-key".repeat(3), "new-signing-key".repeat(3));
     let mut service = Reloaded::start(Place::fresh_file(), &[("GANTRY_SIGNING_KEY", &old)], &[]).await;
     let key = service.instance.key();
-    let asset = asset(&service.instance, &key).await;
+    let asset = service.instance.upload(&key, b"hello").await;
     let before = link(&service.instance, &key, &asset).await;
 
     let said = service.change("GANTRY_SIGNING_KEY", &format!("{new},{old}")).await;
@@ -121,7 +104,7 @@ async fn the_secret_of_the_proxy_and_the_log_level_are_taken_up_and_the_rest_is_
     let secrets = [("GANTRY_TRUSTED_PROXY_SECRET", old.as_str())];
     let mut service = Reloaded::start(Place::fresh_file(), &secrets, &settings).await;
     let key = service.instance.key();
-    let asset = asset(&service.instance, &key).await;
+    let asset = service.instance.upload(&key, b"hello").await;
     let link = link(&service.instance, &key, &asset).await;
     let offloaded = async |secret: &str| {
         let get = requests::client().get(&link).header("x-gantry-proxy-secret", secret);

@@ -16,14 +16,6 @@ use crate::engine::{Error, Result};
 use crate::store::Tx;
 
 impl AssetEngine {
-    /// Checks that the caller's credential can permit an action on any asset.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
-    pub fn check_scope(&self, actor: &Actor, action: Action) -> Result<()> {
-        Ok(may_ask(actor, action)?)
-    }
-
     /// Checks that the caller may do this with the asset.
     ///
     /// # Errors

@@ -76,6 +76,20 @@ pub struct ListAssets {
     pub limit: u32,
 }
 
+impl ListAssets {
+    /// True if the filter is every asset of the tenant.
+    #[must_use]
+    pub fn is_unfiltered(&self) -> bool {
+        let texts = [&self.state, &self.external_id, &self.name, &self.content_type];
+        let times = [self.created_after, self.created_before];
+        let sizes = [self.size_from, self.size_to];
+        self.metadata.is_empty()
+            && texts.iter().all(|text| text.is_none())
+            && times.iter().all(Option::is_none)
+            && sizes.iter().all(Option::is_none)
+    }
+}
+
 /// A page of assets.
 #[derive(Clone, Debug)]
 pub struct AssetList {

@@ -10,12 +10,10 @@ use serde_json::json;
 
 use super::TenantEngine;
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::asset::AssetMetadata;
 use crate::domain::clock::after;
-use crate::domain::drop_box::{DropBox, DropBoxLimits, DropBoxUsage, SenderField};
+use crate::domain::drop_box::{DropBox, DropBoxTerms, DropBoxUsage};
 use crate::domain::ids::{GrantId, KeyId};
 use crate::domain::key::KeyScope;
-use crate::domain::name::TypePattern;
 use crate::engine::audit::AuditedAct;
 use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::limits::{check_metadata_size, check_page_limit};
@@ -34,18 +32,8 @@ const REPLAY_ROUTE: &str = "grants";
 /// A request for a grant for many files.
 #[derive(Clone, Debug)]
 pub struct DropBoxWish {
-    /// Limits on all files together.
-    pub limits: DropBoxLimits,
-    /// Largest size of a file in bytes.
-    pub max_size: Option<u64>,
-    /// Types that the files may have; empty: any type that the policy allows.
-    pub allowed: Vec<TypePattern>,
-    /// Name of the tenant's policy that applies to the files.
-    pub policy: String,
-    /// Metadata that every file gets.
-    pub metadata: AssetMetadata,
-    /// What the upload page asks of the person who sends.
-    pub sender: Vec<SenderField>,
+    /// What may be sent, and how it is treated.
+    pub terms: DropBoxTerms,
     /// Life of the grant.
     pub expires_in: Duration,
 }
@@ -109,23 +97,18 @@ impl TenantEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, tenant, .. } = actor else { return Err(Error::Forbidden) };
         check_wish(&wish)?;
-        let rules = self.tenancy.rules(*tenant, &wish.policy).await?;
+        let DropBoxWish { terms, expires_in } = wish;
+        let rules = self.tenancy.rules(*tenant, &terms.policy).await?;
         let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
-        let allowed = rules.narrow(&wish.allowed)?;
         let now = self.store.now();
         let drop_box = DropBox {
             id: GrantId(self.rows.new_id()),
             tenant: *tenant,
             created_by: *key,
             created_at: now,
-            expires_at: after(now, wish.expires_in),
+            expires_at: after(now, expires_in),
             revoked_at: None,
-            limits: wish.limits,
-            max_size: wish.max_size,
-            allowed,
-            policy: wish.policy,
-            metadata: wish.metadata,
-            sender: wish.sender,
+            terms: DropBoxTerms { allowed: rules.narrow(&terms.allowed)?, ..terms },
             used: DropBoxUsage::default(),
         };
         let request = RepeatableRequest { by: *key, route: REPLAY_ROUTE, idempotency: idempotency.as_ref() };
@@ -213,12 +196,13 @@ impl TenantEngine {
 }
 
 fn check_wish(wish: &DropBoxWish) -> Result<()> {
-    check_metadata_size(&wish.metadata)?;
+    let terms = &wish.terms;
+    check_metadata_size(&terms.metadata)?;
     if wish.expires_in.is_zero() || wish.expires_in > MAX_DROP_BOX_LIFETIME {
         let longest = MAX_DROP_BOX_LIFETIME.as_secs();
         return Err(Error::invalid("expires_in", format!("must be 1 to {longest} seconds")));
     }
-    let limits = [("max_files", wish.limits.files), ("max_bytes", wish.limits.bytes), ("max_size", wish.max_size)];
+    let limits = [("max_files", terms.limits.files), ("max_bytes", terms.limits.bytes), ("max_size", terms.max_size)];
     match limits.into_iter().find(|(_, limit)| *limit == Some(0)) {
         Some((field, _)) => Err(Error::invalid(field, "must be at least 1")),
         None => Ok(()),
@@ -227,10 +211,10 @@ fn check_wish(wish: &DropBoxWish) -> Result<()> {
 
 fn creation_of(actor: &Actor, made: &DropBox) -> AuditedAct {
     let facts = json!({
-        "max_files": made.limits.files,
-        "max_bytes": made.limits.bytes,
-        "max_size": made.max_size,
-        "policy": made.policy,
+        "max_files": made.terms.limits.files,
+        "max_bytes": made.terms.limits.bytes,
+        "max_size": made.terms.max_size,
+        "policy": made.terms.policy,
         "expires_at": made.expires_at.to_string(),
     });
     AuditedAct::new(made.tenant, actor, "grant.create", format!("grant:{}", made.id)).after(facts)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::TenantEngine;
 use super::regex_cache::RegexCache;
 use super::request_rate::RequestRates;
-use crate::domain::access::Actor;
+use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
 use crate::domain::maintenance::MaintenanceMode;
@@ -130,6 +130,14 @@ impl TenantEngine {
             metrics::http().record_rate_limited(RateLimitScope::Tenant);
             Error::RateLimited { after: none.reset }
         })
+    }
+
+    /// Checks that the caller's credential can permit an action on any asset.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Forbidden`].
+    pub fn check_scope(&self, actor: &Actor, action: Action) -> Result<()> {
+        Ok(may_ask(actor, action)?)
     }
 
     /// Checks that the tenant behind an admitted credential is still not suspended; counts nothing.

@@ -7,8 +7,8 @@ use super::create::{CreateUpload, UploadCreator, UploadSize};
 use super::describe::allowed;
 use crate::domain::access::Actor;
 use crate::domain::ids::{GrantId, TenantId};
-use crate::domain::name::MediaType;
-use crate::domain::policy::{DEFAULT_POLICY, PolicyRules};
+use crate::domain::name::{MediaType, TypePattern};
+use crate::domain::policy::{DEFAULT_POLICY, narrow_types};
 use crate::domain::quota::QuotaUsage;
 use crate::domain::upload::Upload;
 use crate::engine::limits::check_metadata_size;
@@ -86,23 +86,23 @@ impl UploadEngine {
     /// commit.
     async fn apply_drop_box(&self, grant: GrantId, wish: &mut CreateUpload) -> Result<()> {
         let found = self.tenants.load_drop_box(grant).await?;
-        if wish.policy != DEFAULT_POLICY && wish.policy != found.policy {
+        let terms = &found.terms;
+        if wish.policy != DEFAULT_POLICY && wish.policy != terms.policy {
             return Err(Error::invalid("policy", "the grant has set the policy"));
         }
-        wish.policy.clone_from(&found.policy);
+        wish.policy.clone_from(&terms.policy);
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
-        if let Some(limit) = found.max_size.filter(|limit| size > *limit) {
+        if let Some(limit) = terms.max_size.filter(|limit| size > *limit) {
             return Err(Error::TooLarge { limit });
         }
-        let of_grant = PolicyRules {
-            content_types: found.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-            ..PolicyRules::default()
-        };
-        wish.allowed = of_grant.narrow(&wish.allowed)?;
+        wish.allowed = narrow_types(&terms.allowed, &wish.allowed).ok_or_else(|| {
+            let welcome: Vec<_> = terms.allowed.iter().map(TypePattern::as_str).collect();
+            Error::invalid("content_types", format!("the policy accepts {} only", welcome.join(", ")))
+        })?;
         if let Some(media_type) = wish.media_type.as_ref().filter(|said| **said != MediaType::octet_stream()) {
             allowed(&wish.allowed, media_type, &wish.name)?;
         }
-        wish.metadata.extend(found.metadata.clone());
+        wish.metadata.extend(terms.metadata.clone());
         check_metadata_size(&wish.metadata)?;
         let left = Duration::try_from(found.expires_at.duration_since(self.store.now())).unwrap_or_default();
         let life = wish.expires_in.unwrap_or(self.rows.upload_timeouts().upload_ttl);
@@ -113,17 +113,17 @@ impl UploadEngine {
     /// Most bytes that an upload may have. If its grant sets no limit, its policy does: the default policy, or that of
     /// its grant for many files, since only protocols without a choice of policy leave the length open.
     pub(in crate::engine) async fn most(&self, upload: &Upload) -> Result<u64> {
-        let (by_grant, policy) = match upload.drop_box {
-            Some(grant) => {
-                let found = self.tenants.load_drop_box(grant).await?;
-                (found.max_size, found.policy.clone())
-            }
-            None => (None, DEFAULT_POLICY.to_owned()),
+        let found = match upload.drop_box {
+            Some(grant) => Some(self.tenants.load_drop_box(grant).await?),
+            None => None,
         };
+        let terms = found.as_ref().map(|found| &found.terms);
+        let policy = terms.map_or(DEFAULT_POLICY, |terms| &terms.policy);
         let most = match upload.max_size {
             Some(most) => Some(most),
-            None => self.tenants.tenancy.rules(upload.tenant, &policy).await?.and_then(|rules| rules.max_size),
+            None => self.tenants.tenancy.rules(upload.tenant, policy).await?.and_then(|rules| rules.max_size),
         };
+        let by_grant = terms.and_then(|terms| terms.max_size);
         let most = most.into_iter().chain(by_grant).min();
         Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
     }

@@ -65,9 +65,9 @@ impl UploadEngine {
                 let found = self.tenants.load_drop_box(*drop_box).await?;
                 let left = Duration::try_from(found.expires_at.duration_since(self.store.now())).unwrap_or_default();
                 limits.upload_ttl = limits.upload_ttl.min(left);
-                limits.content_types = found.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-                let rules = self.tenants.tenancy.rules(*tenant, &found.policy).await?;
-                found.max_size.into_iter().chain(rules.and_then(|rules| rules.max_size)).min()
+                limits.content_types = found.terms.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+                let rules = self.tenants.tenancy.rules(*tenant, &found.terms.policy).await?;
+                found.terms.max_size.into_iter().chain(rules.and_then(|rules| rules.max_size)).min()
             }
         };
         if let Some(max_size) = max_size {

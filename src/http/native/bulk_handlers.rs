@@ -31,7 +31,7 @@ pub(super) async fn create_uploads(
     headers: HeaderMap,
     body: JsonListBody<CreateUploadsBody>,
 ) -> BulkAnswer {
-    site.engine.assets().check_scope(&actor, Action::CreateUpload)?;
+    site.engine.tenants().check_scope(&actor, Action::CreateUpload)?;
     body.value.check_length()?;
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let wishes = body.into_value().uploads.into_iter().enumerate();
@@ -59,7 +59,7 @@ pub(super) async fn change_assets(
     body: JsonListBody<BulkAssetsBody>,
 ) -> BulkAnswer {
     let BulkCommand { action, target, dry_run } = body.into_value().into_command()?;
-    site.engine.assets().check_scope(&actor, action.permission())?;
+    site.engine.tenants().check_scope(&actor, action.permission())?;
     let (ids, next) = match target {
         BulkTarget::Ids(ids) => (ids, None),
         BulkTarget::Filter(list) => {
@@ -99,8 +99,8 @@ async fn change_asset(
         BulkAction::Reprocess => {
             engine.processing().look_again(actor, asset, ReprocessScope::Everything).await.map(|()| None)
         }
-        BulkAction::Link(wish) => {
-            let wish = LinkWish { asset, ..(**wish).clone() };
+        BulkAction::Link { expires_in } => {
+            let wish = LinkWish { expires_in: *expires_in, ..LinkWish::to(asset) };
             let made = engine.delivery().make_links(actor, vec![wish], None).await?;
             made.into_iter().next().unwrap_or(Err(Error::NotFound)).map(Some)
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::bulk_handlers;
 use super::bulk_view::{BulkResultsView, OpenedUploadsView};
 use super::bulk_wire::{BulkAssetsBody, CreateUploadsBody};
-use crate::http::openapi::access::{CREATE_GRANT_ACCESS, CREATE_UPLOAD_ACCESS};
+use crate::http::openapi::access::{CREATE_UPLOAD_ACCESS, UPLOAD_KEY_ACCESS};
 use crate::http::openapi::{ApiRoutes, op};
 
 pub(super) fn bulk_routes() -> ApiRoutes {
@@ -22,7 +22,7 @@ pub(super) fn bulk_routes() -> ApiRoutes {
         .json_response::<OpenedUploadsView<'_>>(200);
     let change = op("Change many assets")
         .operation_id("changeAssets")
-        .access(CREATE_GRANT_ACCESS)
+        .access(UPLOAD_KEY_ACCESS)
         .description(
             "By `ids`, or by `filter` page by page until `next` is null. `delete`, `tag` and `owner` need what \
              `deleteAsset` and `updateAsset` need, `reprocess` and `link` the scopes of these names, and a filter the \

@@ -1,15 +1,17 @@
 //! Requests for many uploads or assets and their conversion to commands. Pure. Answers are in `bulk_view`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::query::parse_assets_query;
+use super::query::TIME_EXPECTED;
 use super::wire::{CreateUploadBody, DEFAULT_LINK_TTL, SecondsInput, parse_optional_field};
 use crate::domain::access::Action;
 use crate::domain::asset::AssetMetadata;
-use crate::domain::ids::{AssetId, KeyId};
-use crate::engine::{Error, LinkWish, ListAssets, PatchAsset};
-use crate::http::query::DurationInput;
+use crate::domain::ids::KeyId;
+use crate::engine::{Error, ListAssets, PatchAsset};
+use crate::http::query::{DEFAULT_PAGE_LIMIT, DurationInput, parse_parameter, unknown_parameter};
 
 /// Most uploads or assets of a request.
 const MAX_BULK_ITEMS: usize = 1000;
@@ -112,7 +114,10 @@ pub(super) enum BulkAction {
     /// Process it again.
     Reprocess,
     /// Make a link.
-    Link(Box<LinkWish>),
+    Link {
+        /// Life of the link.
+        expires_in: Duration,
+    },
 }
 
 impl BulkAction {
@@ -122,7 +127,7 @@ impl BulkAction {
             Self::Delete | Self::Tag(_) => Action::EditAsset,
             Self::SetOwner(_) => Action::Administer,
             Self::Reprocess => Action::ProcessAsset,
-            Self::Link(_) => Action::LinkAsset,
+            Self::Link { .. } => Action::LinkAsset,
         }
     }
 }
@@ -167,9 +172,8 @@ impl BulkAssetsBody {
             }
             BulkActionInput::Reprocess => BulkAction::Reprocess,
             BulkActionInput::Link => {
-                let life = self.expires_in.map_or(Ok(DEFAULT_LINK_TTL), |life| life.into_duration("expires_in"))?;
-                let wish = LinkWish::to(AssetId(uuid::Uuid::nil()));
-                BulkAction::Link(Box::new(LinkWish { expires_in: life, ..wish }))
+                let life = self.expires_in.map_or(Ok(DEFAULT_LINK_TTL), |life| life.into_duration("expires_in"));
+                BulkAction::Link { expires_in: life? }
             }
         };
         Ok(BulkCommand { action, target, dry_run })
@@ -178,37 +182,28 @@ impl BulkAssetsBody {
 
 impl AssetFilterInput {
     fn into_list(self, cursor: Option<String>, limit: Option<u32>) -> Result<ListAssets, Error> {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let texts = [
-            ("state", self.state),
-            ("external_id", self.external_id),
-            ("content_type", self.content_type),
-            ("created_after", self.created_after),
-            ("created_before", self.created_before),
-            ("size_from", self.size_from.map(|size| size.to_string())),
-            ("size_to", self.size_to.map(|size| size.to_string())),
-            ("name", self.name),
-        ];
-        let mut members = 0;
-        for (name, value) in texts {
-            if let Some(value) = value {
-                query.append_pair(name, &value);
-                members += 1;
-            }
+        if self.metadata.contains_key("") {
+            return Err(unknown_parameter("metadata."));
         }
-        for (name, value) in &self.metadata {
-            query.append_pair(&format!("metadata.{name}"), value);
-            members += 1;
-        }
-        if members == 0 {
+        let time = |field, text: Option<&str>| text.map(|text| parse_parameter(field, text, TIME_EXPECTED)).transpose();
+        let Self { state, external_id, content_type, size_from, size_to, name, .. } = self;
+        let list = ListAssets {
+            created_after: time("created_after", self.created_after.as_deref())?,
+            created_before: time("created_before", self.created_before.as_deref())?,
+            metadata: self.metadata.into_iter().collect(),
+            cursor,
+            limit: limit.unwrap_or(DEFAULT_PAGE_LIMIT),
+            state,
+            external_id,
+            content_type,
+            size_from,
+            size_to,
+            name,
+            ..ListAssets::default()
+        };
+        if list.is_unfiltered() {
             return Err(Error::invalid("filter", "must name at least one member: an empty filter is every asset"));
         }
-        let paging = [("cursor", cursor), ("limit", limit.map(|limit| limit.to_string()))];
-        for (name, value) in paging {
-            if let Some(value) = value {
-                query.append_pair(name, &value);
-            }
-        }
-        parse_assets_query(Some(&query.finish()))
+        Ok(list)
     }
 }

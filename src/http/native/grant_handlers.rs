@@ -4,21 +4,19 @@ use axum::Json as Rendered;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use http_body::Body as _;
 
 use super::asset_view::{AssetView, asset_view};
 use super::grant_view;
 use super::grant_wire::{self, CreateGrantBody};
-use crate::domain::asset::AssetMetadata;
+use super::whole_file;
 use crate::domain::ids::GrantId;
 use crate::domain::name::FileName;
-use crate::engine::{BodyFrame, Error, GrantDescription, TruncatedBody};
+use crate::engine::Error;
+use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, AuthenticatedHolder, PathId};
 use crate::http::json_body::{JsonBody, parse_idempotency_key};
 use crate::http::problem::ProblemDetails;
-use crate::http::{AppState, chunk_detection};
 
 type GrantsResult<T = Response> = Result<T, ProblemDetails>;
 
@@ -72,13 +70,8 @@ pub(super) async fn put_granted_file(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> GrantsResult<Rendered<AssetView>> {
-    let announced = body.size_hint().exact();
-    chunk_detection::check_whole_content(&headers, query.as_deref(), announced)?;
-    chunk_detection::check_resumption_headers(&headers)?;
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
-    let name = FileName::salvage(&name).map_err(|error| Error::invalid("filename", error))?;
-    let about = GrantDescription { name, media_type, metadata: AssetMetadata::new() };
-    let pieces = body.into_data_stream().map(|piece| piece.map(BodyFrame::Bytes).map_err(|_| TruncatedBody));
-    let asset = site.engine.append().take_granted_file(&actor, about, announced, pieces.boxed()).await?;
+    let file = whole_file::parse_whole_file(&headers, query.as_deref(), body)?;
+    let about = file.describe(FileName::salvage(&name).map_err(|error| Error::invalid("filename", error))?);
+    let asset = site.engine.append().take_granted_file(&actor, about, file.announced, file.bytes).await?;
     Ok(Rendered(asset_view(&asset)))
 }

@@ -7,13 +7,13 @@ use super::grant_handlers;
 use super::grant_view::{GrantPageView, GrantView, MadeGrantView};
 use super::grant_wire::CreateGrantBody;
 use crate::http::chunk_detection::PARTIAL_FILE_CODE;
-use crate::http::openapi::access::{CREATE_GRANT_ACCESS, GRANT_ACCESS, OWN_GRANT_ACCESS};
+use crate::http::openapi::access::{GRANT_ACCESS, OWN_GRANT_ACCESS, UPLOAD_KEY_ACCESS};
 use crate::http::openapi::{ApiRoutes, OperationSpec, op};
 
 pub(super) fn grant_routes() -> ApiRoutes {
     let create = op("A grant for many files")
         .operation_id("createGrant")
-        .access(CREATE_GRANT_ACCESS)
+        .access(UPLOAD_KEY_ACCESS)
         .description(
             "For drop boxes: its holders send any number of files within the limits, by every protocol and by the page \
              at `url`, and see nothing but what was sent with it. Files belong to the key. The grant counts files and \
@@ -23,7 +23,7 @@ pub(super) fn grant_routes() -> ApiRoutes {
         .json_body::<CreateGrantBody>(json!({ "max_files": 200, "max_size": 5_000_000_000_u64, "expires_in": "7d" }));
     let list = op("A page of grants for many files, newest first")
         .operation_id("listGrants")
-        .access(CREATE_GRANT_ACCESS)
+        .access(UPLOAD_KEY_ACCESS)
         .paged("cursor")
         .description("Those of the key; for administrators, all of the tenant. Tokens are not shown again.");
     ApiRoutes::for_tag("Uploads")

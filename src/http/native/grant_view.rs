@@ -85,7 +85,7 @@ pub(super) struct GrantView<'a> {
     policy: &'a str,
     /// Properties that every file gets.
     metadata: &'a AssetMetadata,
-    /// What the upload page asks of the person who sends.
+    /// Questions of the upload page to the person who sends.
     #[schemars(extend("items" = { "type": "string", "enum": SenderField::ALL.map(SenderField::name) }))]
     sender: Vec<&'static str>,
     /// Number of files that were sent or are being sent.
@@ -97,19 +97,20 @@ pub(super) struct GrantView<'a> {
 }
 
 pub(super) fn grant_view(drop_box: &DropBox) -> GrantView<'_> {
+    let terms = &drop_box.terms;
     GrantView {
         id: drop_box.id,
         created_by: drop_box.created_by,
         created_at: SortableTime(drop_box.created_at),
         expires_at: SortableTime(drop_box.expires_at),
         revoked_at: drop_box.revoked_at.map(SortableTime),
-        max_files: drop_box.limits.files,
-        max_bytes: drop_box.limits.bytes,
-        max_size: drop_box.max_size,
-        content_types: drop_box.allowed.iter().map(TypePattern::as_str).collect(),
-        policy: &drop_box.policy,
-        metadata: &drop_box.metadata,
-        sender: drop_box.sender.iter().map(|field| field.name()).collect(),
+        max_files: terms.limits.files,
+        max_bytes: terms.limits.bytes,
+        max_size: terms.max_size,
+        content_types: terms.allowed.iter().map(TypePattern::as_str).collect(),
+        policy: &terms.policy,
+        metadata: &terms.metadata,
+        sender: terms.sender.iter().map(|field| field.name()).collect(),
         files: drop_box.used.files,
         bytes: drop_box.used.bytes,
     }

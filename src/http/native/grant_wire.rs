@@ -5,14 +5,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::wire::{SecondsInput, parse_field};
+use super::wire::{SecondsInput, parse_content_types};
 use crate::domain::asset::AssetMetadata;
-use crate::domain::drop_box::{DropBoxLimits, SenderField};
+use crate::domain::drop_box::{DropBoxLimits, DropBoxTerms, SenderField};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::{DropBoxWish, Error, ListDropBoxes};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, DurationInput, parse_limit, query_pairs, unknown_parameter};
-
-const MAX_CONTENT_TYPES: usize = 64;
 
 /// `POST /v1/grants`.
 #[derive(Deserialize, JsonSchema)]
@@ -40,7 +38,7 @@ pub(super) struct CreateGrantBody {
     /// Lifetime of the grant in seconds, or like `7d`.
     #[schemars(with = "DurationInput")]
     expires_in: SecondsInput,
-    /// What the upload page asks of the person who sends; kept in the files' metadata as `sender_name`,
+    /// Questions of the upload page to the person who sends; kept in the files' metadata as `sender_name`,
     /// `sender_email` and `sender_note`.
     #[serde(default)]
     #[schemars(length(max = 3), extend("items" = { "type": "string", "enum": SenderField::ALL.map(SenderField::name) }))]
@@ -49,10 +47,7 @@ pub(super) struct CreateGrantBody {
 
 impl CreateGrantBody {
     pub(super) fn into_command(self) -> Result<DropBoxWish, Error> {
-        if self.content_types.len() > MAX_CONTENT_TYPES {
-            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES} types")));
-        }
-        let allowed = self.content_types.iter().map(|text| parse_field("content_types", text));
+        let allowed = parse_content_types(&self.content_types)?;
         let mut sender: Vec<SenderField> = Vec::new();
         for text in &self.sender {
             let field = text.parse().map_err(|()| Error::invalid("sender", "must be name, email or note"))?;
@@ -60,15 +55,15 @@ impl CreateGrantBody {
                 sender.push(field);
             }
         }
-        Ok(DropBoxWish {
+        let terms = DropBoxTerms {
             limits: DropBoxLimits { files: self.max_files, bytes: self.max_bytes },
             max_size: self.max_size,
-            allowed: allowed.collect::<Result<_, _>>()?,
+            allowed,
             policy: self.policy.unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
             metadata: self.metadata,
             sender,
-            expires_in: self.expires_in.into_duration("expires_in")?,
-        })
+        };
+        Ok(DropBoxWish { terms, expires_in: self.expires_in.into_duration("expires_in")? })
     }
 }
 

@@ -1,24 +1,22 @@
 //! Glue of the native API: parse, call the engine, render.
 
 use axum::Json as Rendered;
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
 use super::asset_view::{AssetPageView, AssetResultView, AssetResultsView, AssetView, asset_page_view, asset_view};
 use super::limits_view::{LimitsView, limits_view};
 use super::upload_list_view::{UploadPageView, upload_page_view};
 use super::upload_view::{UploadCheckView, UploadView, opened_upload_view, upload_view};
 use super::wire::{BatchAssetsBody, CompleteUploadBody, CreateUploadBody, PatchAssetBody, SignPartsBody, UrlFormInput};
-use super::{part_urls, query};
-use crate::domain::asset::{Asset, AssetMetadata};
+use super::{part_urls, query, whole_file};
+use crate::domain::asset::Asset;
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::name::FileName;
-use crate::engine::{BodyFrame, Error, GrantDescription, TruncatedBody};
+use crate::engine::Error;
 use crate::http::AppState;
-use crate::http::chunk_detection;
 use crate::http::context::{AuthenticatedActor, PathId};
 use crate::http::json_body::{JsonBody, JsonListBody, parse_idempotency_key};
 use crate::http::problem::ProblemDetails;
@@ -100,13 +98,9 @@ pub(super) async fn put_content(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> NativeResult<Rendered<AssetView>> {
-    let announced = body.size_hint().exact();
-    chunk_detection::check_whole_content(&headers, query.as_deref(), announced)?;
-    chunk_detection::check_resumption_headers(&headers)?;
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
-    let about = GrantDescription { name: FileName::nameless(), media_type, metadata: AssetMetadata::new() };
-    let pieces = body.into_data_stream().map(|piece| piece.map(BodyFrame::Bytes).map_err(|_| TruncatedBody));
-    let asset = site.engine.append().take_file(&actor, upload, about, announced, pieces.boxed()).await?;
+    let file = whole_file::parse_whole_file(&headers, query.as_deref(), body)?;
+    let about = file.describe(FileName::nameless());
+    let asset = site.engine.append().take_file(&actor, upload, about, file.announced, file.bytes).await?;
     Ok(Rendered(asset_view(&asset)))
 }
 

@@ -21,6 +21,7 @@ mod query;
 mod routes;
 mod upload_list_view;
 mod upload_view;
+mod whole_file;
 mod wire;
 
 /// Every route of the native API except content, which is in `download`.

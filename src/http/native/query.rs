@@ -10,7 +10,7 @@ use crate::engine::{Error, ListAssets, ListUploads};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
 const SIZE_EXPECTED: &str = "must be a number of bytes";
-const TIME_EXPECTED: &str = "must be a time like 2026-01-31T12:00:00Z";
+pub(super) const TIME_EXPECTED: &str = "must be a time like 2026-01-31T12:00:00Z";
 
 /// `GET /v1/assets`.
 pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Error> {

@@ -13,7 +13,7 @@ use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::parse_duration;
 use crate::domain::grant::AssetVariant;
 use crate::domain::ids::AssetId;
-use crate::domain::name::FileName;
+use crate::domain::name::{FileName, TypePattern};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::{
@@ -43,6 +43,14 @@ pub(super) fn parse_optional_field<T: std::str::FromStr<Err: std::fmt::Display>>
     text: Option<&str>,
 ) -> Result<Option<T>, Error> {
     text.map(|text| parse_field(field, text)).transpose()
+}
+
+/// Parses the member `content_types`.
+pub(super) fn parse_content_types(texts: &[String]) -> Result<Vec<TypePattern>, Error> {
+    if texts.len() > MAX_CONTENT_TYPES {
+        return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES} types")));
+    }
+    texts.iter().map(|text| parse_field("content_types", text)).collect()
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -109,9 +117,7 @@ impl CreateUploadBody {
         {
             return Err(Error::invalid("external_id", "must be 1 to 255 bytes without control characters"));
         }
-        if self.content_types.len() > MAX_CONTENT_TYPES {
-            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES} types")));
-        }
+        let allowed = parse_content_types(&self.content_types)?;
         let urls = self.urls.unwrap_or(DEFAULT_URL_COUNT);
         if urls > PartNumber::MAX {
             return Err(Error::invalid("urls", "must be at most 10000"));
@@ -127,11 +133,10 @@ impl CreateUploadBody {
             (None, UploadSize::AtMost(_)) => FileName::nameless(),
             (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "required")),
         };
-        let allowed = self.content_types.iter().map(|text| parse_field("content_types", text));
         Ok(CreateUpload {
             name,
             size,
-            allowed: allowed.collect::<Result<_, _>>()?,
+            allowed,
             expires_in: self.expires_in.map(|life| life.into_duration("expires_in")).transpose()?,
             // Browsers send an empty type for files that they do not know.
             media_type: parse_optional_field(

@@ -65,8 +65,8 @@ pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+ffff";
 pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu+++";
 /// A grant for one file in the path; no other credential counts there.
 pub(in crate::http) const ONE_FILE_GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++f";
-/// Makes and lists grants for many files: keys that may upload.
-pub(in crate::http) const CREATE_GRANT_ACCESS: AccessCells = "uuuu++fff++fff";
+/// Keys that may upload; grants may not.
+pub(in crate::http) const UPLOAD_KEY_ACCESS: AccessCells = "uuuu++fff++fff";
 /// Sees and revokes a grant for many files: the key that made it, and administrators.
 pub(in crate::http) const OWN_GRANT_ACCESS: AccessCells = "uuuu+ffff+hfff";
 /// A grant in the path of a page, where every other credential is an unknown address.
@@ -112,7 +112,7 @@ mod tests {
             OPERATOR_ACCESS,
             GRANT_ACCESS,
             ONE_FILE_GRANT_ACCESS,
-            CREATE_GRANT_ACCESS,
+            UPLOAD_KEY_ACCESS,
             OWN_GRANT_ACCESS,
             GRANT_UPLOAD_ACCESS,
         ];

@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::{EmbeddedWebFiles, content_security_policy, with_versions};
 use crate::domain::access::Actor;
 use crate::domain::asset::{Asset, AssetState};
+use crate::domain::clock::Timestamp;
 use crate::domain::drop_box::{DropBox, SenderField};
 use crate::domain::name::TypePattern;
 use crate::domain::upload::Upload;
@@ -47,8 +48,8 @@ pub(super) async fn get_grant_page(
     let Some(template) = EmbeddedWebFiles::get("grant.html") else { return Err(problem::route_not_found().await) };
     let template = String::from_utf8_lossy(&template.data);
     let html = match load_offer(&site, &grant).await? {
-        GrantState::Open(offer) => with_versions(&offer.fill(&template, &grant)),
-        GrantState::DropBox(offer) => with_versions(&offer.fill(&template, &grant)),
+        GrantState::Open(offer) => with_versions(&offer.text().fill(&template, &grant)),
+        GrantState::DropBox(offer) => with_versions(&offer.text().fill(&template, &grant)),
         GrantState::Received(asset) => return Ok(received_page(&site, &asset)),
     };
     let mut response = Body::from(html).into_response();
@@ -134,9 +135,24 @@ fn received_page(site: &AppState, asset: &Asset) -> Response {
     message_response(&site.public_url, StatusCode::GONE, &page)
 }
 
+/// What the page says of a grant, for one file or for many.
+struct GrantPageText<'a> {
+    title: &'static str,
+    what: String,
+    /// Patterns of accepted types; empty: any.
+    types: &'a [TypePattern],
+    expires_at: Timestamp,
+    /// Largest size of a file in bytes.
+    max_size: u64,
+    /// Id under which the page keeps what it remembers.
+    scope: String,
+    max_files: u64,
+    is_for_many: bool,
+    sender: &'a [SenderField],
+}
+
 impl GrantOffer {
-    /// The template with this offer. Every value is escaped.
-    fn fill(&self, template: &str, grant: &str) -> String {
+    fn text(&self) -> GrantPageText<'_> {
         let exact = self.upload.transfer.size();
         let name = if self.asset.name.is_nameless() { String::new() } else { self.asset.name.to_string() };
         let what = match (name.as_str(), exact) {
@@ -145,28 +161,25 @@ impl GrantOffer {
             (name, Some(size)) => format!("Send the file \u{201c}{name}\u{201d}, {}", size_text(size)),
             (name, None) => format!("Send the file \u{201c}{name}\u{201d}, up to {}", size_text(self.max_size)),
         };
-        let types: Vec<&str> = self.asset.allowed.iter().map(TypePattern::as_str).collect();
-        let expires_at = self.upload.expires_at;
-        let values = [
-            ("{{what}}", what),
-            ("{{types}}", type_sentence(&types)),
-            ("{{accept}}", types.join(",")),
-            ("{{expires}}", SortableTime(expires_at).to_string()),
-            ("{{until}}", expires_at.strftime("%-d %B %Y, %H:%M UTC").to_string()),
-            ("{{max-size}}", exact.unwrap_or(self.max_size).to_string()),
-            ("{{upload}}", self.upload.id.to_string()),
-            ("{{form}}", format!("/u/{grant}/form")),
-            ("{{max-files}}", "1".to_owned()),
-            ("{{many}}", "no".to_owned()),
-            ("{{title}}", "Send a file".to_owned()),
-        ];
-        fill(template, "", &values)
+        GrantPageText {
+            title: "Send a file",
+            what,
+            types: &self.asset.allowed,
+            expires_at: self.upload.expires_at,
+            max_size: exact.unwrap_or(self.max_size),
+            scope: self.upload.id.to_string(),
+            max_files: 1,
+            is_for_many: false,
+            sender: &[],
+        }
     }
 }
 
+/// Most files that the page takes at once from a grant without a limit.
+const PAGE_FILES: u64 = 10_000;
+
 impl DropBoxOffer {
-    /// The template with this offer. Every value is escaped.
-    fn fill(&self, template: &str, grant: &str) -> String {
+    fn text(&self) -> GrantPageText<'_> {
         let found = &self.drop_box;
         let most = size_text(found.remaining_bytes().map_or(self.max_size, |left| left.min(self.max_size)));
         let what = match found.remaining_files() {
@@ -174,31 +187,41 @@ impl DropBoxOffer {
             Some(files) => format!("Send up to {files} files of up to {most} each"),
             None => format!("Send files of up to {most} each"),
         };
-        let types: Vec<&str> = found.allowed.iter().map(TypePattern::as_str).collect();
-        let values = [
-            ("{{what}}", what),
-            ("{{types}}", type_sentence(&types)),
-            ("{{accept}}", types.join(",")),
-            ("{{expires}}", SortableTime(found.expires_at).to_string()),
-            ("{{until}}", found.expires_at.strftime("%-d %B %Y, %H:%M UTC").to_string()),
-            ("{{max-size}}", self.max_size.to_string()),
-            ("{{upload}}", found.id.to_string()),
-            ("{{form}}", format!("/u/{grant}/form")),
-            ("{{max-files}}", found.remaining_files().map_or(PAGE_FILES, |left| left.min(PAGE_FILES)).to_string()),
-            ("{{many}}", "yes".to_owned()),
-            ("{{title}}", "Send files".to_owned()),
-        ];
-        fill(template, &sender_inputs(&found.sender), &values)
+        GrantPageText {
+            title: "Send files",
+            what,
+            types: &found.terms.allowed,
+            expires_at: found.expires_at,
+            max_size: self.max_size,
+            scope: found.id.to_string(),
+            max_files: found.remaining_files().map_or(PAGE_FILES, |left| left.min(PAGE_FILES)),
+            is_for_many: true,
+            sender: &found.terms.sender,
+        }
     }
 }
 
-/// Most files that the page takes at once from a grant without a limit.
-const PAGE_FILES: u64 = 10_000;
-
-/// Puts escaped values, and `inputs`, which are HTML, into the template.
-fn fill(template: &str, inputs: &str, values: &[(&str, String)]) -> String {
-    let page = values.iter().fold(template.to_owned(), |page, (mark, value)| page.replace(mark, &escape_html(value)));
-    page.replace("{{sender}}", inputs)
+impl GrantPageText<'_> {
+    /// The template with this text. Every value is escaped.
+    fn fill(&self, template: &str, grant: &str) -> String {
+        let types: Vec<&str> = self.types.iter().map(TypePattern::as_str).collect();
+        let values = [
+            ("{{title}}", self.title.to_owned()),
+            ("{{what}}", self.what.clone()),
+            ("{{types}}", type_sentence(&types)),
+            ("{{accept}}", types.join(",")),
+            ("{{expires}}", SortableTime(self.expires_at).to_string()),
+            ("{{until}}", self.expires_at.strftime("%-d %B %Y, %H:%M UTC").to_string()),
+            ("{{max-size}}", self.max_size.to_string()),
+            ("{{max-files}}", self.max_files.to_string()),
+            ("{{many}}", if self.is_for_many { "yes" } else { "no" }.to_owned()),
+            ("{{upload}}", self.scope.clone()),
+            ("{{form}}", format!("/u/{grant}/form")),
+        ];
+        let fill = |page: String, (mark, value): &(&str, String)| page.replace(mark, &escape_html(value));
+        // HTML of this module, and so not escaped.
+        values.iter().fold(template.to_owned(), fill).replace("{{sender}}", &sender_inputs(self.sender))
+    }
 }
 
 /// Inputs for what the page asks of the person who sends. A name and an address are required, a note is not.

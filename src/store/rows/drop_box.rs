@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{CellDecode, InvalidCell, bad, decodes, parse, size};
 use crate::domain::asset::AssetMetadata;
 use crate::domain::clock::micros;
-use crate::domain::drop_box::{DropBox, DropBoxLimits, DropBoxUsage};
+use crate::domain::drop_box::{DropBox, DropBoxLimits, DropBoxTerms, DropBoxUsage};
 use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::store::StoreError;
 
@@ -44,15 +44,19 @@ impl DropBoxRow {
             created_at: micros(self.created_at),
             expires_at: micros(self.expires_at),
             revoked_at: self.revoked_at.map(micros),
-            limits: DropBoxLimits {
-                files: most("max_files", self.max_files)?,
-                bytes: most("max_bytes", self.max_bytes)?,
+            terms: DropBoxTerms {
+                limits: DropBoxLimits {
+                    files: most("max_files", self.max_files)?,
+                    bytes: most("max_bytes", self.max_bytes)?,
+                },
+                max_size: most("max_size", self.max_size)?,
+                allowed: self.allowed.0.iter().map(|text| parse("allowed", text)).collect::<CellDecode<_>>()?,
+                sender: asked
+                    .map(|field| field.parse().map_err(|()| bad("sender", field)))
+                    .collect::<CellDecode<_>>()?,
+                policy: self.policy,
+                metadata: self.metadata.0,
             },
-            max_size: most("max_size", self.max_size)?,
-            allowed: self.allowed.0.iter().map(|text| parse("allowed", text)).collect::<CellDecode<_>>()?,
-            sender: asked.map(|field| field.parse().map_err(|()| bad("sender", field))).collect::<CellDecode<_>>()?,
-            policy: self.policy,
-            metadata: self.metadata.0,
             used: DropBoxUsage { files: self.files, bytes: self.bytes },
         })
     }

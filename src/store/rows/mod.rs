@@ -53,6 +53,11 @@ fn size(column: &str, value: i64) -> CellDecode<u64> {
     u64::try_from(value).map_err(|_| bad(column, value))
 }
 
+/// The cell of a limit; no limit is NULL.
+pub(super) fn limit_cell(most: Option<u64>) -> Option<i64> {
+    most.map(|most| i64::try_from(most).unwrap_or(i64::MAX))
+}
+
 fn digest(column: &str, bytes: Option<Vec<u8>>) -> CellDecode<Option<Sha256Digest>> {
     let fixed = |bytes: Vec<u8>| bytes.try_into().map(Sha256Digest).map_err(|bytes| bad(column, bytes));
     bytes.map(fixed).transpose()

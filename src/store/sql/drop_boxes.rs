@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::QueryBuilder;
 use sqlx::types::Json;
+use sqlx::{Executor, QueryBuilder};
 use uuid::Uuid;
 
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;
-use super::{Db, DbPool, DropBoxRow, SqlConnection, at, decode, failed};
+use super::{Db, DbPool, DropBoxRow, SqlConnection, at, decode, failed, limit_cell};
 use crate::domain::clock::Timestamp;
 use crate::domain::drop_box::{DropBox, DropBoxCharge, DropBoxLimit, DropBoxLimits, DropBoxUsage, SenderField};
 use crate::domain::ids::{GrantId, KeyId, TenantId};
 use crate::store::{Result, StoreError};
 
+async fn read<'e>(from: impl Executor<'e, Database = Db>, id: Uuid) -> sqlx::Result<Option<DropBoxRow>> {
+    sqlx::query_as::<_, DropBoxRow>("SELECT * FROM drop_box WHERE id = $1").bind(id).fetch_optional(from).await
+}
+
 pub(super) async fn find(pool: &DbPool, id: GrantId) -> Result<Option<DropBox>> {
-    let query = sqlx::query_as::<_, DropBoxRow>("SELECT * FROM drop_box WHERE id = $1").bind(id.0);
-    query.fetch_optional(pool).await.map_err(failed)?.map(DropBox::try_from).transpose()
+    read(pool, id.0).await.map_err(failed)?.map(DropBox::try_from).transpose()
 }
 
 pub(super) async fn page(
@@ -39,7 +42,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn insert(conn: &mut SqlConnection, new: &DropBox) -> std::result::Result<(), GroupFailure> {
-    let most = |most: Option<u64>| most.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+    let terms = &new.terms;
     let query = sqlx::query(
         "INSERT INTO drop_box (id, tenant_id, created_by, created_at, expires_at, revoked_at, max_files, max_bytes, \
          max_size, allowed, policy, metadata, sender, files, bytes) \
@@ -51,13 +54,13 @@ pub(super) async fn insert(conn: &mut SqlConnection, new: &DropBox) -> std::resu
     .bind(at(new.created_at))
     .bind(at(new.expires_at))
     .bind(new.revoked_at.map(at))
-    .bind(most(new.limits.files))
-    .bind(most(new.limits.bytes))
-    .bind(most(new.max_size))
-    .bind(Json(new.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()))
-    .bind(new.policy.clone())
-    .bind(Json(new.metadata.clone()))
-    .bind(new.sender.iter().map(|field| SenderField::name(*field)).collect::<Vec<_>>().join(","))
+    .bind(limit_cell(terms.limits.files))
+    .bind(limit_cell(terms.limits.bytes))
+    .bind(limit_cell(terms.max_size))
+    .bind(Json(terms.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()))
+    .bind(terms.policy.clone())
+    .bind(Json(terms.metadata.clone()))
+    .bind(terms.sender.iter().map(|field| SenderField::name(*field)).collect::<Vec<_>>().join(","))
     .bind(new.used.files)
     .bind(new.used.bytes);
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
@@ -85,8 +88,7 @@ pub(super) async fn charge<'a>(
 ) -> std::result::Result<(), GroupFailure> {
     let mut sums = BTreeMap::<Uuid, DropBoxUsage>::new();
     for DropBoxCharge { drop_box, usage } in charges {
-        let sum = sums.entry(drop_box.0).or_default();
-        *sum = DropBoxUsage { files: sum.files + usage.files, bytes: sum.bytes + usage.bytes };
+        *sums.entry(drop_box.0).or_default() += *usage;
     }
     for (drop_box, usage) in sums.into_iter().filter(|(_, usage)| *usage != DropBoxUsage::default()) {
         add(conn, drop_box, usage).await?;
@@ -104,8 +106,7 @@ async fn add(conn: &mut SqlConnection, drop_box: Uuid, usage: DropBoxUsage) -> s
     if query.execute(&mut *conn).await.map_err(undone)?.rows_affected() == 1 {
         return Ok(());
     }
-    let query = sqlx::query_as::<_, DropBoxRow>("SELECT * FROM drop_box WHERE id = $1").bind(drop_box);
-    let Some(row) = query.fetch_optional(&mut *conn).await.map_err(undone)? else { return Ok(()) };
+    let Some(row) = read(&mut *conn, drop_box).await.map_err(undone)? else { return Ok(()) };
     let found = DropBox::try_from(row).map_err(|error| GroupFailure::Undone { error, again: false })?;
     Err(GroupFailure::Undone { error: refusal(&found, usage), again: false })
 }
@@ -115,11 +116,13 @@ fn refusal(found: &DropBox, more: DropBoxUsage) -> StoreError {
     if found.revoked_at.is_some() {
         return StoreError::DropBoxFull(DropBoxLimit::Revoked);
     }
+    let limits = found.terms.limits;
     let growing = DropBoxLimits {
-        files: found.limits.files.filter(|_| more.files > 0),
-        bytes: found.limits.bytes.filter(|_| more.bytes > 0),
+        files: limits.files.filter(|_| more.files > 0),
+        bytes: limits.bytes.filter(|_| more.bytes > 0),
     };
-    let used = DropBoxUsage { files: found.used.files + more.files, bytes: found.used.bytes + more.bytes };
+    let mut used = found.used;
+    used += more;
     // Another transaction has given back files between the two statements: a conflict, so that the caller retries.
     growing.exceeded_by(used).map_or(StoreError::Conflict, StoreError::DropBoxFull)
 }

@@ -17,7 +17,7 @@ use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
 use crate::store::rows::{
     AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, DropBoxRow, EntryRow, FeedRow, JobRow, LinkRow,
-    UploadEntryRow, at,
+    UploadEntryRow, at, limit_cell,
 };
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 

@@ -22,7 +22,7 @@ use crate::domain::policy::{Policy, PolicyRules};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
 use crate::domain::tenant_deletion::{TenantContents, TenantDeletion};
-use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
+use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at, limit_cell};
 use crate::store::tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 use crate::store::{QuotaCharge, Result, StoreError};
 
@@ -167,15 +167,14 @@ async fn set_quota(
         return Ok(());
     }
     let used = sum(&mut *conn, tenant).await.map_err(undone)?;
-    let most = |most: Option<u64>| most.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
     let query = sqlx::query(
         "INSERT INTO quota (tenant_id, max_bytes, max_files, max_uploads, bytes, files, uploads) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(tenant.0)
-    .bind(most(quota.bytes))
-    .bind(most(quota.files))
-    .bind(most(quota.uploads))
+    .bind(limit_cell(quota.bytes))
+    .bind(limit_cell(quota.files))
+    .bind(limit_cell(quota.uploads))
     .bind(used.bytes)
     .bind(used.files)
     .bind(used.uploads);

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use gantry::domain::clock::SystemClock;
 use gantry::store::Store;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::database::Place;
@@ -48,6 +49,24 @@ impl Instance {
         ];
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self { place, url: format!("http://127.0.0.1:{port}"), settings: all, dir, process: None }
+    }
+
+    /// Uploads a file by a signed URL. Returns the id of its asset, which is ready.
+    pub async fn upload(&self, key: &str, bytes: &[u8]) -> String {
+        let client = requests::client();
+        let ask = |path: String| client.post(format!("{}{path}", self.url)).bearer_auth(key);
+        let wish = json!({"filename": "a.bin", "size": bytes.len(), "method": "put"}).to_string();
+        let opened: Value = ask("/v1/uploads".to_owned()).body(wish).send().await.unwrap().json().await.unwrap();
+        let put = client.put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*");
+        assert_eq!(put.header("content-length", bytes.len()).body(bytes.to_vec()).send().await.unwrap().status(), 200);
+        let done =
+            ask(format!("/v1/uploads/{}/complete", opened["upload"]["id"].as_str().unwrap())).send().await.unwrap();
+        assert_eq!(done.status(), 200);
+        let asset = opened["asset"]["id"].as_str().unwrap().to_owned();
+        let url = format!("{}/v1/assets/{asset}?wait=30s&until=ready", self.url);
+        let ready: Value = client.get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
+        assert_eq!(ready["state"], "ready", "{ready}");
+        asset
     }
 
     /// A command of the binary with this instance's settings.
