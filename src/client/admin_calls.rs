@@ -28,10 +28,12 @@ impl ApiClient {
         Ok(answer["retried"].as_u64().unwrap_or(0))
     }
 
-    /// Discards a dead job.
-    pub async fn discard_job(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
+    /// Discards a dead job, for the reason that the audit trail keeps.
+    pub async fn discard_job(&self, id: &str, reason: Option<&str>, notices: &dyn RetryObserver) -> Result<()> {
         let path = format!("/v1/admin/jobs/{}", segment(id));
-        self.request_bytes(&ApiRequest::new("discarding the job", Method::DELETE, path), notices).await.map(|_| ())
+        let ask = ApiRequest::new("discarding the job", Method::DELETE, path);
+        let ask = reason.into_iter().fold(ask, |ask, reason| ask.body(json!({ "reason": reason }).to_string()));
+        self.request_bytes(&ask, notices).await.map(|_| ())
     }
 
     /// Counts what a tenant has, and with its name as `confirm` deletes it; the answer as the server wrote it.

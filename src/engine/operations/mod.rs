@@ -45,7 +45,7 @@ mod verify;
 pub use alarms::OperatorAlarm;
 pub use erasure::{ErasureStep, TenantErasure};
 pub use health::DependencyHealth;
-pub use jobs::{JobHistory, JobQueues, ListJobs};
+pub use jobs::{JobDiscard, JobHistory, JobQueues, ListJobs};
 pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};

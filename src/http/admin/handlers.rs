@@ -14,8 +14,8 @@ use super::view::{
     RetriedJobsView,
 };
 use super::wire::{
-    self, ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
-    RunChoreBody,
+    self, DiscardJobBody, ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody,
+    RetryDeadJobsBody, RunChoreBody,
 };
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId, UploadId};
@@ -112,8 +112,9 @@ pub(super) async fn discard_job(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     PathId(job): PathId<JobId>,
+    body: JsonBody<DiscardJobBody>,
 ) -> AdminResult<StatusCode> {
-    site.engine.operations().discard_job(&actor, job).await?;
+    site.engine.operations().discard_job(&actor, job, body.value.reason.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

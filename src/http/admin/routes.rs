@@ -10,8 +10,8 @@ use super::view::{
     LogLevelView, QueueListView, ReprocessSummaryView, RetriedJobsView,
 };
 use super::wire::{
-    ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
-    RunChoreBody,
+    DiscardJobBody, ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody,
+    RetryDeadJobsBody, RunChoreBody,
 };
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
@@ -71,6 +71,8 @@ pub(super) fn job_routes() -> ApiRoutes {
             op("Discard a dead job")
                 .operation_id("discardJob")
                 .access(ADMIN_RESOURCE_ACCESS)
+                .json_body::<DiscardJobBody>(json!({ "reason": "the sender has sent the file again" }))
+                .body_optional()
                 .empty_response(204, "It is gone; its asset stays as it is."),
         )
         .post(

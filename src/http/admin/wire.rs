@@ -25,6 +25,16 @@ impl RetryDeadJobsBody {
     }
 }
 
+/// `DELETE /v1/admin/jobs/{id}`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "DiscardJob")]
+pub(super) struct DiscardJobBody {
+    /// Why the work is not done; kept in the audit trail and shown in the job's history.
+    #[schemars(length(max = 500))]
+    pub(super) reason: Option<String>,
+}
+
 /// `POST /v1/admin/chores/{name}/run`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
