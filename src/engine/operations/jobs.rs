@@ -1,7 +1,6 @@
-//! Administration of jobs: list, retry, discard, pause, run a chore.
+//! Administration of jobs: list, retry, discard, run a chore.
 //!
-//! A tenant's administrators manage the tenant's own jobs. Actions that concern all tenants, such as pausing a kind and
-//! running chores, are for administrators of the tenant `default`, the operators of the instance.
+//! A tenant's administrators manage the tenant's own jobs. Running chores concerns all tenants and is for administrators of the tenant `default`, the operators of the instance.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::{AssetId, JobId};
-use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
+use crate::domain::job::{Chore, JobEntry, JobKind, JobState, JobSubject};
 use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
@@ -44,15 +43,6 @@ pub struct ListJobs {
     pub after: Option<JobId>,
     /// Page size: 1 to 1000.
     pub limit: u32,
-}
-
-/// Numbers of jobs, and paused kinds.
-#[derive(Clone, Debug)]
-pub struct JobQueues {
-    /// Number of jobs by kind and state.
-    pub counts: Vec<JobCount>,
-    /// Kinds that no worker takes.
-    pub paused: Vec<JobKind>,
 }
 
 /// A job and its attempts.
@@ -189,26 +179,6 @@ impl OperationEngine {
             }
         }
         Ok(retried)
-    }
-
-    /// Numbers of the tenant's jobs, and the paused kinds.
-    #[tracing::instrument(skip_all)]
-    pub async fn count_queues(&self, actor: &Actor) -> Result<JobQueues> {
-        may_ask(actor, Action::Administer)?;
-        let counts = self.store.list_job_counts(Some(tenant_of(actor)?)).await?;
-        Ok(JobQueues { counts, paused: self.store.list_paused_kinds().await? })
-    }
-
-    /// Pauses a kind of jobs on all nodes, or resumes it. Jobs under way continue.
-    #[tracing::instrument(skip_all)]
-    pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
-        self.tenants.require_operator(actor).await?;
-        let action = if paused { "queue.pause" } else { "queue.resume" };
-        let told =
-            self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
-        self.rows.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
-        tracing::info!(kind = kind.name(), paused, "jobs of this kind");
-        Ok(())
     }
 
     /// Every chore, with its last report and its next time.

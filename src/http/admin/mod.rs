@@ -7,6 +7,7 @@ mod instance;
 mod job_view;
 mod maintenance;
 mod overview_view;
+mod queue_view;
 mod routes;
 mod view;
 mod wire;

@@ -54,6 +54,7 @@ async fn apply_change(conn: &mut SqlConnection, change: &RowChange, now: Timesta
                 .bind(tenant.0)
         }
         RowChange::PauseJobs(kind, paused, now) => return jobs::pause(conn, *kind, *paused, *now).await,
+        RowChange::SetConcurrency(kind, jobs, now) => return jobs::set_concurrency(conn, *kind, *jobs, *now).await,
         RowChange::HurryJobs(kind, now) => return jobs::hurry(conn, *kind, *now).await,
         RowChange::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(new.id.0)
