@@ -69,13 +69,13 @@ const NAMES_OWED: Option<&str> = None;
 const INDEX_NAMES: &str = "";
 /// Adds up the differences that transactions have noted beside the sums of assets.
 const SETTLE_TOTALS: Option<&str> = Some(
-    "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes), \
-     change AS (SELECT tenant_id, state, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes \
-         FROM noted GROUP BY tenant_id, state) \
-     INSERT INTO asset_count (tenant_id, state, files, bytes) \
-     SELECT tenant_id, state, files, bytes FROM change ORDER BY tenant_id, state \
-     ON CONFLICT (tenant_id, state) DO UPDATE \
-     SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
+    "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes, charged), \
+     change AS (SELECT tenant_id, state, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes, \
+         CAST(sum(charged) AS bigint) AS charged FROM noted GROUP BY tenant_id, state) \
+     INSERT INTO asset_count (tenant_id, state, files, bytes, charged) \
+     SELECT tenant_id, state, files, bytes, charged FROM change ORDER BY tenant_id, state \
+     ON CONFLICT (tenant_id, state) DO UPDATE SET files = asset_count.files + excluded.files, \
+     bytes = asset_count.bytes + excluded.bytes, charged = asset_count.charged + excluded.charged",
 );
 
 /// Takes requests of a tenant's rate by the generic cell rate algorithm (ITU-T I.371): what has been spent is the time

@@ -1,7 +1,7 @@
 //! operations: work that no request does, and what operators see and do.
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
-//! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
+//! * `jobs`: dead letters and chores; `queues`: numbers of jobs, pauses, concurrency; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
 //! * `erasure`: a tenant is deleted with everything it has
@@ -36,6 +36,7 @@ mod nodes;
 mod orphans;
 mod overview;
 mod performance;
+mod queues;
 mod release;
 mod snapshot;
 mod sweep;
@@ -46,11 +47,12 @@ mod verify;
 pub use alarms::OperatorAlarm;
 pub use erasure::{ErasureStep, TenantErasure};
 pub use health::DependencyHealth;
-pub use jobs::{JobHistory, JobQueues, ListJobs};
+pub use jobs::{JobDiscard, JobHistory, ListJobs};
 pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
 pub use performance::CacheLookups;
+pub use queues::JobQueues;
 pub use sweep::{RetentionReport, SweepReport};
 pub use transfer::{
     AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,

@@ -8,6 +8,7 @@ mod job_view;
 mod maintenance;
 mod overview_view;
 mod performance;
+mod queue_view;
 mod routes;
 mod view;
 mod wire;
