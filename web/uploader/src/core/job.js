@@ -142,10 +142,9 @@ export class Job {
       return this.complete();
     }
     this.move({ kind: "uploading" });
-    if (upload.method === "multipart") {
-      if (entry.size > 0) this.whole = this.digest().catch(() => null);
-      await sendParts(this, upload, urls);
-    } else if (upload.method === "append") await appendAll(this, upload);
+    if (upload.method !== "put" && entry.size > 0) this.whole = this.digest().catch(() => null);
+    if (upload.method === "multipart") await sendParts(this, upload, urls);
+    else if (upload.method === "append") await appendAll(this, upload);
     else await sendWhole(this, upload.id, put);
     await until(verifyFile(entry), this.signal);
     return this.complete();
