@@ -62,7 +62,7 @@ pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles
 pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, UploadNote, Write};
 
 /// Time after which a statement is logged as slow, where the settings do not say.
-const SLOW_QUERY: std::time::Duration = std::time::Duration::from_secs(1);
+const SLOW_QUERY: Duration = Duration::from_secs(1);
 
 /// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,9 +1,13 @@
 //! Figures of calls, and caches that an operator clears.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::started;
+use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
+use crate::support::process::Instance;
 use crate::support::requests;
 
 #[tokio::test]
@@ -83,4 +87,27 @@ async fn slow_statements_are_logged_without_their_values() {
     })
     .await;
     assert!(!instance.log_text().contains("confidential"), "{}", instance.log_text());
+}
+
+#[tokio::test]
+async fn a_log_that_takes_no_lines_stops_nobody() {
+    let instance = Instance::new(Place::fresh_file(), &[]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut serving = instance.gantry(&["serve"]).stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let text = async || match requests::client().get(format!("{}/metrics", instance.url)).send().await {
+        Ok(answer) => answer.text().await.unwrap(),
+        Err(_) => String::new(),
+    };
+    let dropped = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("gantry_log_dropped_total "));
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    eventually_ok("lines are counted", async || match text().await {
+        text if dropped(&text) > 1 => Ok(()),
+        text => Err(text),
+    })
+    .await;
+    assert!(text().await.contains("gantry_panics_total 0\n"));
+    serving.kill().unwrap();
+    serving.wait().unwrap();
 }
