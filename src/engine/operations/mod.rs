@@ -56,6 +56,7 @@ pub use transfer::{
     AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,
     ExportedTenant, ImportProblem, ImportReport,
 };
+pub use uploads::UploadDetail;
 pub use verify::{
     Difference, InconsistencyKind, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
     check_events, check_ledger, check_object, check_object_key, check_usage,

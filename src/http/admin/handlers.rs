@@ -10,6 +10,7 @@ use http::StatusCode;
 use super::job_view::{AssetJobsView, job_history_view};
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
 use super::queue_view::{QueueListView, queue_list_view};
+use super::upload_view::upload_detail_view;
 use super::view::{
     self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, LogLevelView, RetriedJobsView,
 };
@@ -67,6 +68,17 @@ pub(super) async fn abort_upload(
 ) -> AdminResult<StatusCode> {
     site.engine.operations().abort_upload_of_any(&actor, upload).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn get_upload(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(upload): PathId<UploadId>,
+    RawQuery(query): RawQuery,
+) -> AdminResult {
+    let after = wire::parse_parts_query(query.as_deref())?;
+    let detail = site.engine.operations().load_upload_detail(&actor, upload, after).await?;
+    Ok(Rendered(upload_detail_view(&detail)).into_response())
 }
 
 pub(super) async fn extend_upload(
