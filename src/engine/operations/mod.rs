@@ -4,7 +4,7 @@
 //! * `jobs`: dead letters and chores; `queues`: numbers of jobs, pauses, concurrency; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
-//! * `erasure`: a tenant is deleted with everything it has
+//! * `storage`: what takes up space; `erasure`: a tenant is deleted with everything it has
 //! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
 
 use std::sync::{Arc, Mutex};
@@ -38,6 +38,7 @@ mod overview;
 mod queues;
 mod release;
 mod snapshot;
+mod storage;
 mod sweep;
 mod transfer;
 mod uploads;

@@ -9,6 +9,7 @@ mod maintenance;
 mod overview_view;
 mod queue_view;
 mod routes;
+mod storage_view;
 mod upload_view;
 mod view;
 mod wire;

@@ -6,6 +6,7 @@ use super::handlers;
 use super::job_view::{AssetJobsView, JobHistoryView};
 use super::overview_view::{FailureListView, OverviewView};
 use super::queue_view::QueueListView;
+use super::storage_view::StorageReportView;
 use super::upload_view::UploadDetailView;
 use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, ExtendedUploadView, HourlyStatsView, JobPageView,
@@ -195,6 +196,20 @@ pub(super) fn overview_routes() -> ApiRoutes {
                 .query("tenant", tenant(), named)
                 .error_codes(&["not_found"])
                 .json_response::<OverviewView>(200),
+        )
+        .get(
+            "/v1/admin/storage",
+            handlers::get_storage,
+            op("What takes up space, by type, age and tenant")
+                .operation_id("getStorage")
+                .access(READ_TENANT_ACCESS)
+                .description(
+                    "As the last pass over all assets found it, of all tenants for an operator of the instance, of its own \
+                     tenant for every other key that may read. No request counts assets.",
+                )
+                .query("tenant", tenant(), named)
+                .error_codes(&["not_found"])
+                .json_response::<StorageReportView>(200),
         )
         .get(
             "/v1/admin/failures",
