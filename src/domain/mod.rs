@@ -39,6 +39,7 @@ pub mod plan;
 pub mod policy;
 pub mod quota;
 pub mod reason;
+pub mod storage;
 pub mod tenant;
 pub mod tenant_deletion;
 pub mod upload;

@@ -72,8 +72,8 @@ pub use operations::{
     ExportedAsset, ExportedContent, ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport,
     InconsistencyKind, InstanceOverview, JobDiscard, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL,
     OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
-    TenantErasure, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative, check_events,
-    check_ledger, check_object, check_object_key, check_usage,
+    TenantErasure, UploadDetail, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,

@@ -51,8 +51,8 @@ use generation::CacheGenerations;
 use notify::Notifier;
 pub use open::OpenError;
 pub use operations::{
-    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, UploadCount, UploadEntry, UploadPage,
-    UploadQuery,
+    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, PassProgress, UploadCount, UploadEntry,
+    UploadPage, UploadQuery,
 };
 use reserve::DiskReserve;
 pub use schema::{SchemaStatus, SchemaStep, StepState};
@@ -126,7 +126,7 @@ pub struct AssetQuery {
     pub size_to: Option<u64>,
     /// Only assets whose name contains this text, in any case.
     pub name: Option<String>,
-    /// Only assets with this detected type, or with this declared type while none is detected.
+    /// Only assets with this detected type, or with this declared type while none is detected; `image/*`: any image.
     pub content_type: Option<String>,
     /// Only assets whose metadata has all these names and values.
     pub metadata: Vec<(String, String)>,

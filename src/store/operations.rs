@@ -10,6 +10,7 @@ use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::{AttemptMinute, JobAttempt};
 use crate::domain::name::FileName;
 use crate::domain::node::ServiceNode;
+use crate::domain::storage::StorageMeasure;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 
 /// Filter and page of a list of uploads. Newest first.
@@ -113,6 +114,22 @@ pub struct BacklogGauges {
     pub oldest_delivery: Option<Timestamp>,
 }
 
+/// How far the latest pass over all assets is that sums up what takes up space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassProgress {
+    /// There was none yet.
+    Never,
+    /// It reads assets.
+    UnderWay,
+    /// It has read every asset.
+    Finished {
+        /// Its start.
+        started_at: Timestamp,
+        /// Its end.
+        finished_at: Timestamp,
+    },
+}
+
 /// Reads rows for operators.
 #[async_trait]
 pub trait OperationStore: Send + Sync {
@@ -155,6 +172,16 @@ pub trait OperationStore: Send + Sync {
     async fn list_nodes(&self, seen_after: Timestamp) -> Result<Vec<ServiceNode>>;
     /// Numbers for metrics; at most `most` dead deliveries are counted.
     async fn read_backlog_gauges(&self, most: u32) -> Result<BacklogGauges>;
+    /// How far the latest pass over all assets is.
+    async fn read_storage_progress(&self) -> Result<PassProgress>;
+    /// Writes: begins a pass over all assets, unless one is under way.
+    async fn begin_storage_pass(&self) -> Result<()>;
+    /// Writes: adds the next `rows` assets to the pass that is under way. `false`: none is under way any more, or another
+    /// process has taken these assets.
+    async fn advance_storage_pass(&self, rows: u32) -> Result<bool>;
+    /// What the last finished pass found; `None` if there was none yet. Takes time in proportion to the number of tenants.
+    /// `None` for `tenant`: of all tenants.
+    async fn read_storage_measure(&self, tenant: Option<TenantId>) -> Result<Option<StorageMeasure>>;
     /// Failures by their codes: rejected and failed assets, dead jobs, dead deliveries. `None`: of all tenants.
     async fn list_failures(&self, tenant: Option<TenantId>) -> Result<Vec<FailureGroup>>;
 }

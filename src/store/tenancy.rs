@@ -96,6 +96,8 @@ pub trait TenancyStore: Send + Sync {
     async fn find_quota(&self, tenant: TenantId) -> Result<Option<(TenantQuota, QuotaUsage)>>;
     /// A tenant's usage, summed over its rows now. Takes time in proportion to their number.
     async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage>;
+    /// A tenant's usage from sums that every transaction keeps: in a time that does not depend on the number of assets.
+    async fn read_usage(&self, tenant: TenantId) -> Result<QuotaUsage>;
     /// A policy by its name.
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
     /// A tenant's policies by name, at most `limit`, starting after the name `after`.

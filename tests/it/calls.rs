@@ -52,32 +52,50 @@ async fn costs_on(database: Database) {
         let mut costs = Vec::new();
         let mut note = |what: &'static str| costs.push((what, take(&mut *log.0.lock().unwrap())));
         note("");
-        let put = transcript!(service, r#"
+        let put = transcript!(
+            service,
+            r#"
             > POST /v1/uploads {"filename": "a", "size": 5, "method": "put"}
             < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
-        "#);
+        "#
+        );
         note("create, one PUT");
-        let parts = transcript!(service, r#"
+        let parts = transcript!(
+            service,
+            r#"
             > POST /v1/uploads {"filename": "b", "size": 5, "method": "multipart"}
             < 201 {"upload": {"id": "$upload"}, "multipart": {"urls": [{"url": "$url"}]}}
-        "#);
+        "#
+        );
         note("create, in parts");
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > POST /v1/uploads/$upload/parts {"from": 1, "count": 1}
             < 200
-        "#, upload = parts["upload"]);
+        "#,
+            upload = parts["upload"]
+        );
         note("sign a part");
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > GET /v1/uploads/$upload
             < 200
-        "#, upload = parts["upload"]);
+        "#,
+            upload = parts["upload"]
+        );
         note("status of an upload");
         requests::client().put(&parts["url"]).body("hello").send().await.unwrap();
         note("");
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > POST /v1/uploads/$upload/complete {}
             < 200
-        "#, upload = parts["upload"]);
+        "#,
+            upload = parts["upload"]
+        );
         note("complete from parts");
         let size = 4096.to_string();
         let tus = |method, path: &str| {
@@ -97,20 +115,31 @@ async fn costs_on(database: Database) {
         }
         note("tus PATCH of 1 KiB");
         requests::client().put(&put["url"]).header("if-none-match", "*").body("hello").send().await.unwrap();
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > POST /v1/uploads/$upload/complete {}
             < 200
-        "#, upload = put["upload"]);
+        "#,
+            upload = put["upload"]
+        );
         note("");
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > GET /v1/assets/$asset
             < 200
-        "#, asset = put["asset"]);
+        "#,
+            asset = put["asset"]
+        );
         note("an asset");
-        transcript!(service, r#"
+        transcript!(
+            service,
+            r#"
             > GET /v1/assets?limit=2
             < 200
-        "#);
+        "#
+        );
         note("a page of assets");
         costs.retain(|(what, _)| !what.is_empty());
         let expected: Vec<_> = COSTS.iter().map(|(what, calls)| (*what, calls.to_vec())).collect();

@@ -130,7 +130,7 @@ function nodeTile(nodes) {
 function storageTiles({ storage, disk_free: free }, rights) {
   const notes = [storage.reserved != null && `${bytes(storage.reserved)} reserved`, storage.orphaned != null && `${bytes(storage.orphaned)} orphaned`].filter(Boolean);
   return [
-    { label: "Storage", value: bytes(storage.used), note: notes.join(", "), to: rights.operator ? ["tenants", {}] : ["assets", { sort: "size.desc" }] },
+    { label: "Storage", value: bytes(storage.used), note: notes.join(", "), to: ["storage", {}] },
     ...(free != null ? [{ label: "Disk free", value: bytes(free), note: "on the disk of the data directory", to: ["system", {}] }] : []),
   ];
 }

@@ -2,7 +2,7 @@
 
 import { button, h, icon } from "./dom.js";
 import { bytes, count, duration, fileName, percent, time } from "./format.js";
-import { bar, facts, idLine, jsonFacts, state } from "./pieces.js";
+import { bar, facts, idLine, jsonFacts, problemBox, state } from "./pieces.js";
 import { readStory } from "./story.js";
 import { timeline } from "./timeline.js";
 import { deleteAssets, reprocess } from "./view-assets.js";
@@ -23,6 +23,7 @@ export async function assetPanel(app, id) {
       story.gaps.length > 0 && h("p.muted.small-text", story.gaps.join(" ")),
       assetFacts(asset),
       upload && uploadFacts(upload),
+      upload?.stored && storedParts(app, upload.stored),
     ],
   };
 }
@@ -64,6 +65,22 @@ const uploadFacts = (upload) => h("section", h("h3", "Upload"),
     ["Client", upload.client], ["Node", upload.node && h("code", upload.node)],
     ["Key", upload.owner && idLine(upload.owner)], ["Tenant", upload.tenant && idLine(upload.tenant)],
   ]));
+
+/** What the store has: the ids that its own tools ask for, and its list of parts, a page at a time. */
+function storedParts(app, stored) {
+  const rows = h("tbody");
+  const more = h("div");
+  const add = ({ parts, next_after: next }) => {
+    rows.append(...parts.map(({ part, size, etag }) => h("tr", h("td.number", count(part)), h("td.number", bytes(size)), h("td", h("code.wrap", etag)))));
+    more.replaceChildren(...(next ? [button(".small.quiet", { click: () => app.api.get(`/v1/admin/uploads/${stored.id}`, { after: next }).then(add, (problem) => more.replaceChildren(problemBox(problem))) }, "More parts")] : []));
+  };
+  add(stored);
+  return h("section", h("h3", "In the store"), facts([
+    ["Object key", h("code.wrap", stored.object_key)], ["S3 upload id", stored.store_upload_id && h("code.wrap", stored.store_upload_id)],
+    ["Next check", stored.next_check_at && time(stored.next_check_at)],
+  ]), stored.parts.length > 0 && h("details", h("summary", "Parts that the store lists"), h("div.scroller", h("table", h("caption.said", "Parts that the store lists"),
+    h("thead", h("tr", h("th.number", { scope: "col" }, "Part"), h("th.number", { scope: "col" }, "Size"), h("th", { scope: "col" }, "ETag"))), rows)), more));
+}
 
 const assetFacts = (asset) => h("section", h("h3", "Asset"), facts([
   ["Id", idLine(asset.id)], ["Name", asset.filename], ["Created", time(asset.created_at)], ["Changed", time(asset.changed_at)], ["Policy", asset.policy],

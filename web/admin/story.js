@@ -12,7 +12,7 @@ export async function readStory(app, id) {
   const [asset, happened, upload, audit, jobs, deliveries] = await Promise.all([
     api.get(`/v1/assets/${id}`),
     events,
-    optional(events.then((all) => readUpload(api, id, all)), null),
+    optional(events.then((all) => readUpload(app, id, all)), null),
     rights.admin ? optional(api.get("/v1/admin/audit", { subject: `asset:${id}`, limit: 200 }), { entries: [] }) : { entries: [] },
     rights.admin ? optional(readJobs(api, id), []) : [],
     rights.admin ? optional(readDeliveries(api, id), []) : [],
@@ -23,15 +23,16 @@ export async function readStory(app, id) {
 }
 
 /** The upload by which it came: the list knows when it was last seen to move, the upload itself what the store has now. */
-async function readUpload(api, id, events) {
+async function readUpload({ api, rights }, id, events) {
   const upload = events.find(({ data }) => data?.upload_id)?.data.upload_id;
   if (!upload) return null;
-  const [listed, exact] = await Promise.all([
+  const [listed, exact, stored] = await Promise.all([
     api.get("/v1/uploads", { asset: id, limit: 1 }).then(({ uploads }) => uploads[0], () => undefined),
     api.get(`/v1/uploads/${upload}`),
+    rights.admin ? api.get(`/v1/admin/uploads/${upload}`).catch(() => null) : null,
   ]);
   const offset = exact.state === "completed" ? exact.size : exact.received_bytes ?? listed?.offset ?? 0;
-  return { ...listed, ...exact, offset, parts: exact.part_count };
+  return { ...listed, ...exact, offset, parts: exact.part_count, stored };
 }
 
 /** Every job about the asset, finished ones too. */

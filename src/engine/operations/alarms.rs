@@ -58,8 +58,8 @@ impl OperatorAlarm {
 }
 
 impl OperationEngine {
-    /// Adds events that are not counted yet to the hours in which they happened, adds up the sums of assets, and adds
-    /// new names to the index in which they are searched. Returns the number of events.
+    /// Adds events that are not counted yet to the hours in which they happened, adds up the sums of assets, adds new names
+    /// to the index in which they are searched, and measures what takes up space. Returns the number of events.
     #[tracing::instrument(skip_all)]
     pub async fn roll_up_events(&self) -> Result<u64> {
         let mut counted = 0;
@@ -71,6 +71,7 @@ impl OperationEngine {
         }
         self.store.settle_asset_totals().await?;
         self.store.index_asset_names(MAX_BATCHES).await?;
+        self.measure_storage().await?;
         Ok(counted)
     }
 

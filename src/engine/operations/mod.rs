@@ -4,7 +4,7 @@
 //! * `jobs`: dead letters and chores; `queues`: numbers of jobs, pauses, concurrency; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
-//! * `erasure`: a tenant is deleted with everything it has
+//! * `storage`: what takes up space; `erasure`: a tenant is deleted with everything it has
 //! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs; `performance`: how fast it answers
 
 use std::sync::{Arc, Mutex};
@@ -39,6 +39,7 @@ mod performance;
 mod queues;
 mod release;
 mod snapshot;
+mod storage;
 mod sweep;
 mod transfer;
 mod uploads;
@@ -58,6 +59,7 @@ pub use transfer::{
     AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,
     ExportedTenant, ImportProblem, ImportReport,
 };
+pub use uploads::UploadDetail;
 pub use verify::{
     Difference, InconsistencyKind, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
     check_events, check_ledger, check_object, check_object_key, check_usage,

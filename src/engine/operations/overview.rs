@@ -79,7 +79,7 @@ impl OperationEngine {
     }
 
     /// The tenant whose numbers this caller sees; `None`: all tenants.
-    async fn load_overview_tenant(&self, actor: &Actor, named: Option<&str>) -> Result<Option<TenantId>> {
+    pub(super) async fn load_overview_tenant(&self, actor: &Actor, named: Option<&str>) -> Result<Option<TenantId>> {
         may_ask(actor, Action::ListAssets)?;
         if named.is_some() {
             return self.tenants.load_listed_tenant(actor, named).await;

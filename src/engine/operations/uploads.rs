@@ -1,20 +1,53 @@
-//! What administrators do with uploads of others: end one that stands still, or give it more time.
+//! What administrators see of uploads of others, and do with them: end one that stands still, or give it more time.
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::OperationEngine;
+use crate::blob::{BlobError, StoredPart};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
+use crate::domain::plan::PartNumber;
 use crate::domain::upload::Upload;
 use crate::engine::audit::AuditedAct;
 use crate::engine::rows::update::{RowUpdate, UpdateResult};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
 
+/// An upload as operators see it, with what the store has of it.
+#[derive(Clone, Debug)]
+pub struct UploadDetail {
+    /// The upload.
+    pub upload: Upload,
+    /// Parts in their order, as the store lists them; none of an upload that has ended or that travels without parts.
+    pub parts: Vec<StoredPart>,
+    /// Last part of this page; `None` at the end of the list.
+    pub next: Option<PartNumber>,
+}
+
 impl OperationEngine {
+    /// An upload of the administrator's tenant, or for an operator of any tenant, with a page of the store's list of its
+    /// parts after `after`: as long as the store makes it, a thousand parts on S3.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
+    pub async fn load_upload_detail(
+        &self,
+        actor: &Actor,
+        id: UploadId,
+        after: Option<PartNumber>,
+    ) -> Result<UploadDetail> {
+        let upload = self.load_administered_upload(actor, id).await?;
+        let store_id = upload.store_id().filter(|_| upload.state.is_live());
+        let Some(store_id) = store_id else { return Ok(UploadDetail { upload, parts: Vec::new(), next: None }) };
+        match self.blobs.list_parts(&upload.key, store_id, after).await {
+            Ok(page) => Ok(UploadDetail { upload, parts: page.items, next: page.next }),
+            // Completed or aborted since the row was read.
+            Err(BlobError::NotFound) => Ok(UploadDetail { upload, parts: Vec::new(), next: None }),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// Aborts an upload of the administrator's tenant, or for an operator of any tenant.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn abort_upload_of_any(&self, actor: &Actor, id: UploadId) -> Result<()> {

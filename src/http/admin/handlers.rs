@@ -10,6 +10,8 @@ use http::StatusCode;
 use super::job_view::{AssetJobsView, job_history_view};
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
 use super::queue_view::{QueueListView, queue_list_view};
+use super::storage_view::{StorageReportView, storage_report_view};
+use super::upload_view::upload_detail_view;
 use super::view::{
     self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, LogLevelView, RetriedJobsView,
 };
@@ -69,6 +71,17 @@ pub(super) async fn abort_upload(
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn get_upload(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(upload): PathId<UploadId>,
+    RawQuery(query): RawQuery,
+) -> AdminResult {
+    let after = wire::parse_parts_query(query.as_deref())?;
+    let detail = site.engine.operations().load_upload_detail(&actor, upload, after).await?;
+    Ok(Rendered(upload_detail_view(&detail)).into_response())
+}
+
 pub(super) async fn extend_upload(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
@@ -87,6 +100,15 @@ pub(super) async fn get_overview(
 ) -> AdminResult<Rendered<OverviewView>> {
     let tenant = parse_tenant(query.as_deref())?;
     Ok(Rendered(overview_view(&site.engine.operations().overview(&actor, tenant.as_deref()).await?)))
+}
+
+pub(super) async fn get_storage(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> AdminResult<Rendered<StorageReportView>> {
+    let tenant = parse_tenant(query.as_deref())?;
+    Ok(Rendered(storage_report_view(site.engine.operations().read_storage(&actor, tenant.as_deref()).await?)))
 }
 
 pub(super) async fn list_failures(

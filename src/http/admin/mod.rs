@@ -10,6 +10,8 @@ mod overview_view;
 mod performance;
 mod queue_view;
 mod routes;
+mod storage_view;
+mod upload_view;
 mod view;
 mod wire;
 

@@ -6,6 +6,8 @@ use super::handlers;
 use super::job_view::{AssetJobsView, JobHistoryView};
 use super::overview_view::{FailureListView, OverviewView};
 use super::queue_view::QueueListView;
+use super::storage_view::StorageReportView;
+use super::upload_view::UploadDetailView;
 use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, ExtendedUploadView, HourlyStatsView, JobPageView,
     LogLevelView, ReprocessSummaryView, RetriedJobsView,
@@ -19,7 +21,7 @@ use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,
     READ_TENANT_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type};
+use crate::http::openapi::{ApiRoutes, OperationSpec, integer_type, one_of, op, string_type, time_type};
 
 fn describe_job_list() -> OperationSpec {
     op("A page of jobs")
@@ -196,6 +198,20 @@ pub(super) fn overview_routes() -> ApiRoutes {
                 .json_response::<OverviewView>(200),
         )
         .get(
+            "/v1/admin/storage",
+            handlers::get_storage,
+            op("What takes up space, by type, age and tenant")
+                .operation_id("getStorage")
+                .access(READ_TENANT_ACCESS)
+                .description(
+                    "As the last pass over all assets found it, of all tenants for an operator of the instance, of its own \
+                     tenant for every other key that may read. No request counts assets.",
+                )
+                .query("tenant", tenant(), named)
+                .error_codes(&["not_found"])
+                .json_response::<StorageReportView>(200),
+        )
+        .get(
             "/v1/admin/failures",
             handlers::list_failures,
             op("What fails, by code")
@@ -221,7 +237,16 @@ pub(super) fn upload_routes() -> ApiRoutes {
         )
         .json_body::<ExtendUploadBody>(json!({ "expires_in": 86_400 }))
         .json_response::<ExtendedUploadView>(200);
+    let detail = op("An upload with what the store has of it")
+        .operation_id("getUploadDetail")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .description(
+            "An operator of the instance sees uploads of every tenant. The store is asked for its list of parts.",
+        )
+        .query("after", integer_type().optional(), "Last part of the page before.")
+        .json_response::<UploadDetailView<'_>>(200);
     ApiRoutes::for_tag("Administration")
+        .get("/v1/admin/uploads/{id}", handlers::get_upload, detail)
         .post("/v1/admin/uploads/{id}/extend", handlers::extend_upload, extend.error_codes(&["wrong_state", "gone"]))
         .delete(
             "/v1/admin/uploads/{id}",

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::job::{Chore, JobKind, MAX_CONCURRENCY};
+use crate::domain::plan::PartNumber;
 use crate::engine::{Error, ListAssets, ListJobs, ReprocessScope};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
@@ -168,6 +169,21 @@ pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
         }
     }
     Ok(list)
+}
+
+/// `GET /v1/admin/uploads/{id}`: the last part of the page before.
+pub(super) fn parse_parts_query(query: Option<&str>) -> Result<Option<PartNumber>, Error> {
+    let mut after = None;
+    for (name, value) in query_pairs(query) {
+        match name.as_str() {
+            "after" => after = value.parse().ok().and_then(PartNumber::new),
+            other => return Err(unknown_parameter(other)),
+        }
+        if after.is_none() {
+            return Err(Error::invalid("after", "must be the number of a part, from 1"));
+        }
+    }
+    Ok(after)
 }
 
 /// `GET /v1/admin/stats`: the last day by default.

@@ -203,7 +203,12 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery, search: &NameSe
         sized(builder, query);
     }
     names::unindexed(builder, search);
-    if let Some(content_type) = &query.content_type {
+    if let Some(family) = query.content_type.as_deref().and_then(|wanted| wanted.strip_suffix("/*")) {
+        // The text between the slashes may hold what LIKE has a meaning for.
+        let chars = i32::try_from(family.chars().count()).unwrap_or(i32::MAX - 1) + 1;
+        builder.push(" AND substr(coalesce(detected_type, media_type), 1, ").push_bind(chars);
+        builder.push(") = ").push_bind(format!("{family}/"));
+    } else if let Some(content_type) = &query.content_type {
         builder.push(" AND coalesce(detected_type, media_type) IN (");
         let mut names = builder.separated(", ");
         for name in synonyms(content_type) {

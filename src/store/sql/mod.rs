@@ -41,6 +41,7 @@ mod port;
 mod rollup;
 mod schema;
 mod settings;
+mod storage;
 mod tenancy;
 mod uploads;
 mod webhooks;

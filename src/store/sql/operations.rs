@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::{Db, DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, names, nodes, uploads};
+use super::{Db, DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, names, nodes, storage, uploads};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
 use crate::domain::job_attempt::{AttemptMinute, JobAttempt};
 use crate::domain::node::ServiceNode;
+use crate::domain::storage::StorageMeasure;
 use crate::store::{
-    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage,
-    UploadQuery,
+    AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, PassProgress, Result, UploadCount,
+    UploadPage, UploadQuery,
 };
 
 /// Rows of tenants with a limit, and two partial indices of deliveries: `delivery_dead`, and `delivery_pending`, of which
@@ -152,6 +153,28 @@ impl OperationStore for SqlStore {
         let query = sqlx::query_as::<_, (f64, i64, Option<i64>)>(BACKLOG_GAUGES).bind(i64::from(most));
         let (quota_ratio, dead, oldest) = query.fetch_one(&self.read).await.map_err(failed)?;
         Ok(BacklogGauges { quota_ratio, dead_deliveries: dead.cast_unsigned(), oldest_delivery: oldest.map(micros) })
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn read_storage_progress(&self) -> Result<PassProgress> {
+        storage::progress(&self.read).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn begin_storage_pass(&self) -> Result<()> {
+        let now = self.clock.now();
+        self.run_detached(move |pool| async move { storage::begin(&pool, now).await }).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn advance_storage_pass(&self, rows: u32) -> Result<bool> {
+        let (read, now) = (self.read.clone(), self.clock.now());
+        self.run_detached(move |pool| async move { storage::advance(&read, &pool, rows, now).await }).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn read_storage_measure(&self, tenant: Option<TenantId>) -> Result<Option<StorageMeasure>> {
+        storage::measure(&self.read, tenant).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -51,11 +51,18 @@ fn first_id_at(time: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
-/// One pass over the tenant's assets and one over its uploads.
+/// One pass over the tenant's assets, and one over its uploads that count.
 const SUM: &str = "SELECT CAST(held.bytes + coming.bytes AS bigint) AS bytes, held.files AS files, coming.uploads AS uploads FROM \
     (SELECT coalesce(sum(quota_charge), 0) AS bytes, count(quota_charge) AS files FROM asset WHERE tenant_id = $1) AS held, \
     (SELECT coalesce(sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)), 0) AS bytes, count(quota_charge) AS uploads \
-        FROM upload WHERE tenant_id = $1) AS coming";
+        FROM upload WHERE tenant_id = $1 AND (quota_charge IS NOT NULL OR reserved IS NOT NULL)) AS coming";
+
+/// The same from the sums that triggers keep, and from the few uploads that count.
+const READ: &str = "SELECT CAST(held.bytes + coming.bytes AS bigint) AS bytes, held.files AS files, coming.uploads AS uploads FROM \
+    (SELECT coalesce(sum(bytes), 0) AS bytes, CAST(coalesce(sum(charged), 0) AS bigint) AS files \
+        FROM asset_total WHERE tenant_id = $1) AS held, \
+    (SELECT coalesce(sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)), 0) AS bytes, count(quota_charge) AS uploads \
+        FROM upload WHERE tenant_id = $1 AND (quota_charge IS NOT NULL OR reserved IS NOT NULL)) AS coming";
 
 async fn sum<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<QuotaUsage> {
     sqlx::query_as::<_, UsageRow>(SUM).bind(tenant.0).fetch_one(from).await.map(QuotaUsage::from)
@@ -204,6 +211,12 @@ impl TenancyStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage> {
         sum(&self.read, tenant).await.map_err(failed)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
+    async fn read_usage(&self, tenant: TenantId) -> Result<QuotaUsage> {
+        let query = sqlx::query_as::<_, UsageRow>(READ).bind(tenant.0);
+        query.fetch_one(&self.read).await.map(QuotaUsage::from).map_err(failed)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]

@@ -13,6 +13,7 @@ mod links;
 mod races;
 mod repeats;
 mod stores;
+mod upload_details;
 mod upload_lists;
 mod uploads;
 

@@ -10,6 +10,7 @@ mod quarantine;
 mod queues;
 mod rot;
 mod scanning;
+mod storage;
 mod types;
 mod withdrawn;
 

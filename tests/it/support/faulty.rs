@@ -462,6 +462,7 @@ macro_rules! pass_on_tenancy {
 pass_on_tenancy! {
     async fn find_quota(&self, tenant: TenantId) -> Option<(TenantQuota, QuotaUsage)>;
     async fn sum_usage(&self, tenant: TenantId) -> QuotaUsage;
+    async fn read_usage(&self, tenant: TenantId) -> QuotaUsage;
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
     async fn find_drop_box(&self, id: GrantId) -> Option<DropBox>;

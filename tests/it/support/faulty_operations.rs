@@ -6,8 +6,10 @@ use gantry::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
 use gantry::domain::job_attempt::{AttemptMinute, JobAttempt};
 use gantry::domain::node::ServiceNode;
+use gantry::domain::storage::StorageMeasure;
 use gantry::store::{
-    AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
+    AssetTotal, BacklogGauges, FailureGroup, OperationStore, PassProgress, StoreError, UploadCount, UploadPage,
+    UploadQuery,
 };
 
 use super::faulty::{FaultyStore, no_database};
@@ -41,5 +43,9 @@ pass_on_operations! {
     async fn forget_node(&self, id: uuid::Uuid) -> ();
     async fn list_nodes(&self, seen_after: Timestamp) -> Vec<ServiceNode>;
     async fn read_backlog_gauges(&self, most: u32) -> BacklogGauges;
+    async fn read_storage_progress(&self) -> PassProgress;
+    async fn begin_storage_pass(&self) -> ();
+    async fn advance_storage_pass(&self, rows: u32) -> bool;
+    async fn read_storage_measure(&self, tenant: Option<TenantId>) -> Option<StorageMeasure>;
     async fn list_failures(&self, tenant: Option<TenantId>) -> Vec<FailureGroup>;
 }

@@ -71,7 +71,7 @@ impl TenantRegistry {
     async fn standing_of(&self, tenant: Tenant) -> Result<TenantStanding> {
         let (quota, usage) = match self.store.find_quota(tenant.id).await? {
             Some(kept) => kept,
-            None => (TenantQuota::default(), self.store.sum_usage(tenant.id).await?),
+            None => (TenantQuota::default(), self.store.read_usage(tenant.id).await?),
         };
         Ok(TenantStanding { tenant, quota, usage })
     }
