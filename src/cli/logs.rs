@@ -9,7 +9,7 @@ use tracing_subscriber::{Layer, reload};
 
 use crate::config::ServiceConfig;
 use crate::log_level;
-use crate::metrics;
+use crate::metrics::{self, call_times};
 #[cfg(feature = "otlp")]
 use crate::traces;
 
@@ -39,7 +39,7 @@ pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
     } else {
         lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).boxed()
     };
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter)).with(call_times::layer());
     #[cfg(feature = "otlp")]
     let registry = registry.with(trace_layer(config)?);
     registry.init();

@@ -28,10 +28,31 @@ impl ApiClient {
         Ok(answer["retried"].as_u64().unwrap_or(0))
     }
 
-    /// Discards a dead job.
-    pub async fn discard_job(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
+    /// Pauses a kind of jobs, or resumes it.
+    pub async fn pause_queue(&self, kind: &str, paused: bool, notices: &dyn RetryObserver) -> Result<()> {
+        let path = format!("/v1/admin/queues/{}/{}", segment(kind), if paused { "pause" } else { "resume" });
+        let purpose = if paused { "pausing the queue" } else { "resuming the queue" };
+        self.request_bytes(&ApiRequest::new(purpose, Method::POST, path), notices).await.map(|_| ())
+    }
+
+    /// Sets how many jobs of a kind run at once in each worker; `None`: as many as its setting says.
+    pub async fn set_queue_concurrency(
+        &self,
+        kind: &str,
+        jobs: Option<u32>,
+        notices: &dyn RetryObserver,
+    ) -> Result<()> {
+        let path = format!("/v1/admin/queues/{}/concurrency", segment(kind));
+        let ask = ApiRequest::new("setting the concurrency", Method::PUT, path);
+        self.request_bytes(&ask.body(json!({ "concurrency": jobs }).to_string()), notices).await.map(|_| ())
+    }
+
+    /// Discards a dead job, for the reason that the audit trail keeps.
+    pub async fn discard_job(&self, id: &str, reason: Option<&str>, notices: &dyn RetryObserver) -> Result<()> {
         let path = format!("/v1/admin/jobs/{}", segment(id));
-        self.request_bytes(&ApiRequest::new("discarding the job", Method::DELETE, path), notices).await.map(|_| ())
+        let ask = ApiRequest::new("discarding the job", Method::DELETE, path);
+        let ask = reason.into_iter().fold(ask, |ask, reason| ask.body(json!({ "reason": reason }).to_string()));
+        self.request_bytes(&ask, notices).await.map(|_| ())
     }
 
     /// Counts what a tenant has, and with its name as `confirm` deletes it; the answer as the server wrote it.
@@ -50,6 +71,18 @@ impl ApiClient {
     pub async fn replay_delivery(&self, webhook: &str, delivery: &str, notices: &dyn RetryObserver) -> Result<Value> {
         let path = format!("/v1/webhooks/{}/deliveries/{}/replay", segment(webhook), segment(delivery));
         self.request_json(&ApiRequest::new("sending the delivery again", Method::POST, path), notices).await
+    }
+
+    /// Begins the figures of calls of the node that answers anew.
+    pub async fn reset_call_times(&self, notices: &dyn RetryObserver) -> Result<()> {
+        let ask = ApiRequest::new("resetting the figures of calls", Method::DELETE, "/v1/admin/performance".to_owned());
+        self.request_bytes(&ask, notices).await.map(|_| ())
+    }
+
+    /// Makes the node that answers forget its cached rows.
+    pub async fn clear_caches(&self, notices: &dyn RetryObserver) -> Result<()> {
+        let ask = ApiRequest::new("clearing the caches", Method::DELETE, "/v1/admin/caches".to_owned());
+        self.request_bytes(&ask, notices).await.map(|_| ())
     }
 
     /// Sends a test to an endpoint; the delivery, as the server wrote it.

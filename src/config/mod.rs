@@ -54,6 +54,8 @@ pub struct ServiceConfig {
     pub disk_reserve: u64,
     /// Maximum connections to PostgreSQL.
     pub database_connections: u32,
+    /// Time after which a statement is logged as slow.
+    pub slow_query: Duration,
     /// Whether a start brings the schema up to date.
     pub auto_migrate: bool,
     /// The object store.

@@ -116,6 +116,17 @@ impl JobKind {
     }
 }
 
+impl JobKind {
+    /// True if an operator may set how many of them run at once. Deletions of tenants and chores run one at a time.
+    #[must_use]
+    pub fn takes_concurrency(self) -> bool {
+        match self {
+            Self::Process | Self::Recheck | Self::Rescan | Self::Deliver | Self::Purge => true,
+            Self::Erase | Self::Chore(_) => false,
+        }
+    }
+}
+
 /// The text is not the name of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKind;
@@ -317,6 +328,18 @@ impl std::str::FromStr for JobState {
     }
 }
 
+/// Most jobs of a kind at once in a worker, where an operator sets their number.
+pub const MAX_CONCURRENCY: u32 = 256;
+
+/// Number of jobs of a kind at once in each worker, set by an operator instead of the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueConcurrency {
+    /// The kind.
+    pub kind: JobKind,
+    /// Jobs at once: 1 to [`MAX_CONCURRENCY`].
+    pub concurrency: u32,
+}
+
 /// Number of a tenant's jobs of a kind in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobCount {
@@ -326,6 +349,10 @@ pub struct JobCount {
     pub state: JobState,
     /// Number of jobs.
     pub count: u64,
+    /// Number among the waiting jobs whose first attempt is not due yet.
+    pub scheduled: u64,
+    /// Number among the waiting jobs that had an attempt and are not due yet.
+    pub retrying: u64,
     /// The earliest due time; while running, the earliest end of a lease.
     pub oldest: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use super::clock::Timestamp;
 use super::ids::{JobId, TenantId};
-use super::job::JobSubject;
+use super::job::{JobKind, JobSubject};
 
 /// End of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,19 @@ impl std::str::FromStr for AttemptOutcome {
     fn from_str(text: &str) -> Result<Self, super::job::UnknownKind> {
         Self::ALL.into_iter().find(|outcome| outcome.name() == text).ok_or(super::job::UnknownKind)
     }
+}
+
+/// Ends of attempts at jobs of a kind within a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptMinute {
+    /// The kind.
+    pub kind: JobKind,
+    /// Start of the minute.
+    pub minute: Timestamp,
+    /// Attempts that finished their job.
+    pub finished: u64,
+    /// Attempts that failed, for the time being or for good, or that their worker never ended.
+    pub failed: u64,
 }
 
 /// An attempt of a job that has ended.

@@ -15,6 +15,7 @@ pub mod audit;
 pub mod audit_report;
 pub mod backoff;
 pub mod checksum;
+pub mod client_program;
 pub mod clock;
 pub mod collection;
 pub mod csv;

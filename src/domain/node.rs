@@ -3,6 +3,18 @@
 use uuid::Uuid;
 
 use super::clock::Timestamp;
+use super::upload::Upload;
+
+impl Upload {
+    /// Records the process that works on the upload from now on.
+    #[must_use]
+    pub fn serve_from(mut self, node: &str) -> Self {
+        if self.node.as_deref() != Some(node) {
+            self.node = Some(node.to_owned());
+        }
+        self
+    }
+}
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,6 +54,10 @@ pub struct Upload {
     pub write_token: String,
     /// The caller's own identifier; unique among a tenant's open uploads.
     pub external_id: Option<String>,
+    /// The process that opened it, or that last took its lease or its completion: host and process id.
+    pub node: Option<String>,
+    /// The program that opened it; see [`super::client_program`].
+    pub client: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -421,6 +425,8 @@ pub(crate) mod tests {
             key: "k".to_owned(),
             write_token: "t".to_owned(),
             external_id: None,
+            node: None,
+            client: None,
             created_at: micros(0),
             changed_at: micros(0),
             last_activity_at: micros(0),

@@ -1,4 +1,5 @@
-//! Context of a request besides its credential: client address, request id, origin, and rate limit.
+//! Context of a request besides its credential: client address and program, request id, origin, rate limit, and the process
+//! that serves it.
 //!
 //! A task-local value, like the span of a log, because every verb may have to record it. Only [`crate::engine::tenancy`] bases
 //! decisions on it. Empty outside a request (workers, the command line).
@@ -12,6 +13,7 @@ use tracing::Span;
 
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, TenantId, UploadId};
+use crate::machine;
 
 tokio::task_local! {
     static CURRENT_CONTEXT: RequestContext;
@@ -26,6 +28,8 @@ pub struct RequestContext {
     pub request_id: String,
     /// Origin of the page that sent the request, as declared by the browser.
     pub origin: Option<String>,
+    /// Program that sent the request, by its User-Agent; see [`crate::domain::client_program`].
+    pub client: Option<String>,
     /// Kind of the credential in the request, valid or not.
     pub credential_kind: PresentedCredential,
     /// Remaining request rate of the tenant; set once the credential is verified.
@@ -157,6 +161,12 @@ impl RequestContext {
     /// Runs a future within this context.
     pub async fn run_within<F: Future>(self, work: F) -> F::Output {
         CURRENT_CONTEXT.scope(self, work).await
+    }
+
+    /// Name of the process that serves the request: host and process id.
+    #[must_use]
+    pub fn node_name() -> &'static str {
+        machine::process_name()
     }
 
     /// Id of the current request; empty outside a request.

@@ -22,6 +22,7 @@ use super::content_origin::serves_bytes;
 use super::forwarded::TrustedForwarding;
 use super::problem::{self, ProblemDetails};
 use crate::domain::access::Actor;
+use crate::domain::client_program::program_of;
 use crate::domain::clock::{OsEntropy, random_hex};
 use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 use crate::metrics;
@@ -117,6 +118,7 @@ fn build_request_context(request: &Request, id: &str, log_ids: Arc<RequestLogIds
         request_id: id.to_owned(),
         credential_kind: presented_credential(request),
         origin: origin.map(ToOwned::to_owned),
+        client: request.headers().get(header::USER_AGENT).and_then(|value| program_of(value.to_str().ok()?)),
         log_ids,
         ..RequestContext::default()
     }

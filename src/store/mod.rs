@@ -24,7 +24,7 @@ use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::findings::StoredDamage;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, CollectionId, GrantId, JobId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject, NewJob};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject, NewJob, QueueConcurrency};
 use crate::domain::key::ApiKey;
 use crate::domain::quota::QuotaLimit;
 use crate::domain::reason::FailureCause;
@@ -60,6 +60,9 @@ pub use tenancy::{AuditQuery, RequestLease, TenancyStore, TenancyWrite};
 pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
 pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, UploadNote, Write};
+
+/// Time after which a statement is logged as slow, where the settings do not say.
+const SLOW_QUERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -292,11 +295,13 @@ pub trait Store: WebhookStore + TenancyStore + OperationStore {
     async fn seed_jobs(&self, jobs: &[NewJob]) -> Result<()>;
     /// Job kinds that are paused.
     async fn list_paused_kinds(&self) -> Result<Vec<JobKind>>;
+    /// Kinds whose number of jobs at once an operator has set.
+    async fn list_queue_concurrency(&self) -> Result<Vec<QueueConcurrency>>;
     /// A tenant's jobs, oldest first.
     async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobEntry>>;
     /// The job of this kind for this subject, unless it is dead.
     async fn find_job(&self, work: JobSubject) -> Result<Option<JobEntry>>;
-    /// Number of jobs by kind and state, of a tenant or of all tenants.
+    /// Number of jobs by kind and state, of a tenant or of all tenants; of those that wait, how many are not due.
     async fn list_job_counts(&self, tenant: Option<TenantId>) -> Result<Vec<JobCount>>;
     /// Number of jobs that wait or run, and number of dead jobs. Chores are not counted.
     async fn count_jobs(&self) -> Result<(u64, u64)>;

@@ -7,7 +7,7 @@ use super::Result;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AssetId, DeliveryId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
-use crate::domain::job_attempt::JobAttempt;
+use crate::domain::job_attempt::{AttemptMinute, JobAttempt};
 use crate::domain::name::FileName;
 use crate::domain::node::ServiceNode;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
@@ -138,6 +138,13 @@ pub trait OperationStore: Send + Sync {
     async fn list_asset_jobs(&self, asset: AssetId) -> Result<Vec<JobEntry>>;
     /// Attempts of all jobs about an asset that have ended, in the order in which they began, the last `limit`.
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Result<Vec<JobAttempt>>;
+    /// Ends of attempts by kind and minute, in order, at most the last `most` since `since`. `None`: of all tenants.
+    async fn count_attempt_minutes(
+        &self,
+        tenant: Option<TenantId>,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<AttemptMinute>>;
     /// Ids of dead deliveries, newest first. `None`: of all tenants.
     async fn list_dead_deliveries(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<DeliveryId>>;
     /// Inserts or replaces the row of a process, and deletes rows that were last written before `forgotten`.

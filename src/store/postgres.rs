@@ -69,13 +69,13 @@ const NAMES_OWED: Option<&str> = None;
 const INDEX_NAMES: &str = "";
 /// Adds up the differences that transactions have noted beside the sums of assets.
 const SETTLE_TOTALS: Option<&str> = Some(
-    "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes), \
-     change AS (SELECT tenant_id, state, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes \
-         FROM noted GROUP BY tenant_id, state) \
-     INSERT INTO asset_count (tenant_id, state, files, bytes) \
-     SELECT tenant_id, state, files, bytes FROM change ORDER BY tenant_id, state \
-     ON CONFLICT (tenant_id, state) DO UPDATE \
-     SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
+    "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes, charged), \
+     change AS (SELECT tenant_id, state, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes, \
+         CAST(sum(charged) AS bigint) AS charged FROM noted GROUP BY tenant_id, state) \
+     INSERT INTO asset_count (tenant_id, state, files, bytes, charged) \
+     SELECT tenant_id, state, files, bytes, charged FROM change ORDER BY tenant_id, state \
+     ON CONFLICT (tenant_id, state) DO UPDATE SET files = asset_count.files + excluded.files, \
+     bytes = asset_count.bytes + excluded.bytes, charged = asset_count.charged + excluded.charged",
 );
 
 /// Takes requests of a tenant's rate by the generic cell rate algorithm (ITU-T I.371): what has been spent is the time
@@ -146,11 +146,13 @@ pub struct PostgresOptions {
     /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`], and the
     /// database's user needs no right to create tables.
     pub auto_migrate: bool,
+    /// Time after which a statement is logged as slow.
+    pub slow_query: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 16, clock: None, auto_migrate: true }
+        Self { connections: 16, clock: None, auto_migrate: true, slow_query: super::SLOW_QUERY }
     }
 }
 
@@ -182,6 +184,7 @@ pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -
     } else {
         read_schema_of(servers).await?.require_current()?;
     }
+    servers.set_slow_query(options.slow_query);
     let writers = (options.connections / 2).max(1);
     let write = servers.open_pool(writers).await?;
     let read = servers.open_pool((options.connections - writers).max(1)).await?;

@@ -139,6 +139,8 @@ pub enum RowChange {
     DiscardJob(JobId, TenantId),
     /// Pauses (`true`) or resumes (`false`) a job kind. Workers claim no jobs of a paused kind; running jobs continue.
     PauseJobs(JobKind, bool, Timestamp),
+    /// Sets how many jobs of a kind run at once in each worker; `None`: as many as the setting says.
+    SetConcurrency(JobKind, Option<u32>, Timestamp),
     /// Makes all waiting jobs of this kind due now; a conflict if none waits.
     HurryJobs(JobKind, Timestamp),
     /// Inserts a collection.
@@ -261,6 +263,7 @@ impl RowChange {
             | Self::PostponeJob(_)
             | Self::DiscardJob(..)
             | Self::PauseJobs(..)
+            | Self::SetConcurrency(..)
             | Self::CountUses(_)
             | Self::RevokeLink(..)
             | Self::RevokeLinksOf(..) => WriteEffect::Quiet,

@@ -7,11 +7,10 @@
 //!
 //! Must not speak HTTP or know concrete adapters.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +27,7 @@ mod erasure;
 pub mod handoff;
 mod job_run;
 mod processors;
+mod slots;
 mod webhooks;
 
 pub use chores::{ChoreSchedule, ChoreTimetable};
@@ -35,6 +35,7 @@ pub use processors::clamd;
 pub use processors::{
     HandoffStep, IncompleteScanAction, MediaStep, ProcessingPipeline, ScanStep, ScannerSettings, Steps,
 };
+use slots::Slots;
 pub use webhooks::WebhookSender;
 
 /// Settings of a worker.
@@ -84,46 +85,6 @@ pub struct JobWorker {
     delivery_tried: Arc<Notify>,
 }
 
-/// Slots per kind of job, and a wake-up when a slot is freed.
-struct Slots {
-    by_kind: HashMap<JobKind, Arc<Semaphore>>,
-    slot_freed: Notify,
-}
-
-impl Slots {
-    fn new(settings: &WorkerSettings, sends: bool) -> Self {
-        let of = JobKind::ALL.into_iter().filter_map(|kind| {
-            let places = match kind {
-                JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
-                JobKind::Purge => 2 * usize::from(sends),
-                JobKind::Erase => 1,
-                JobKind::Deliver => {
-                    if sends {
-                        settings.max_deliveries
-                    } else {
-                        0
-                    }
-                }
-                JobKind::Chore(_) => usize::from(settings.chores.is_some()),
-            };
-            (places > 0).then(|| (kind, Arc::new(Semaphore::new(places))))
-        });
-        Self { by_kind: of.collect(), slot_freed: Notify::new() }
-    }
-
-    /// Kinds that have a free slot, in the order in which they are served.
-    fn free_kinds(&self) -> Vec<JobKind> {
-        let has_room = |kind: &JobKind| self.by_kind.get(kind).is_some_and(|places| places.available_permits() > 0);
-        JobKind::ALL.into_iter().filter(has_room).collect()
-    }
-
-    /// Takes every free slot of a kind.
-    fn acquire_free(&self, kind: JobKind) -> Vec<OwnedSemaphorePermit> {
-        let Some(places) = self.by_kind.get(&kind) else { return Vec::new() };
-        std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect()
-    }
-}
-
 impl JobWorker {
     /// Creates a worker that sends no webhooks.
     #[must_use]
@@ -163,7 +124,9 @@ impl JobWorker {
     async fn run_jobs(&self, shutdown: &CancellationToken) {
         let places = Arc::new(Slots::new(&self.settings, self.sender.is_some()));
         let jobs = TaskTracker::new();
+        let mut concurrency_read_at = None;
         while !shutdown.is_cancelled() {
+            self.refresh_concurrency(&places, &mut concurrency_read_at).await;
             if self.claim_due_jobs(&places, &jobs).await == 0 {
                 tokio::select! {
                     // In a fixed order, so that a simulated run can be repeated.

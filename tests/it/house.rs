@@ -66,7 +66,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "libc",
         ],
     ),
-    ("engine", &["domain", "store", "blob", "engine", "crash", "sendfile", "log_level"], &[]),
+    ("engine", &["domain", "store", "blob", "engine", "crash", "machine", "sendfile", "log_level"], &[]),
     ("engine/audit", &["domain", "store", SHARED_ENGINE, "engine/audit"], &[]),
     ("engine/tenants", &["domain", "store", "crash", SHARED_ENGINE, "engine/audit", "engine/tenants"], &[]),
     ("engine/tenants/identity/issuers", &["domain", "store", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),

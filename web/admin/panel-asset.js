@@ -61,6 +61,7 @@ const uploadFacts = (upload) => h("section", h("h3", "Upload"),
     ["State", state(upload.state)], ["Id", idLine(upload.id)], ["Protocol", upload.protocol],
     ["Parts", upload.parts && h("span.num", `${count(upload.parts)} of ${bytes(upload.part_size)}`)],
     ["Last activity", upload.last_activity_at && time(upload.last_activity_at)], ["Expires", time(upload.expires_at)],
+    ["Client", upload.client], ["Node", upload.node && h("code", upload.node)],
     ["Key", upload.owner && idLine(upload.owner)], ["Tenant", upload.tenant && idLine(upload.tenant)],
   ]));
 

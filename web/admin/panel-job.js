@@ -19,6 +19,9 @@ export async function jobPanel(app, id) {
         h("p", `It was given up after ${plural(tries, "try", "tries")}: ${job.last_error ?? "no reason is known"}.`),
         h("p.muted", "Retry it when the cause is mended, or discard it: its asset stays as it is."))),
       job.state === "dead" && h("div.buttons.start", button(".small.primary", { click: () => retryJobs(app, [job]) }, "Retry"), button(".small.danger", { click: () => discardJobs(app, [job]) }, "Discard")),
+      job.discarded && h("div.explain", { "data-tone": "warning" }, icon("warning"), h("div",
+        h("p", "It was discarded ", time(job.discarded.at), job.discarded.reason ? `: ${job.discarded.reason}` : "; no reason was given."),
+        h("p.muted", "By ", h("code.wrap", job.discarded.actor)))),
       facts([
         ["Id", idLine(job.id)], ["Asset", job.asset_id && h("a", { href: openHref("asset", job.asset_id) }, h("code", job.asset_id))],
         ["Tenant", idLine(job.tenant)], ["Tries", h("span.num", String(tries))], ["Created", job.created_at && time(job.created_at)],

@@ -1,6 +1,7 @@
 // Queues and their jobs: how many wait, run and are dead, and since when; pause, resume.
 
 import { button, h, icon } from "./dom.js";
+import { sparkline } from "./charts.js";
 import { ask } from "./dialog.js";
 import { count, duration, plural, shortId, time } from "./format.js";
 import { createList } from "./list.js";
@@ -36,15 +37,42 @@ const MEANINGS = {
   deliver: "Webhook deliveries", purge: "Removal of bytes", erase: "Deletion of tenants",
 };
 
-function queueCard(app, queue, slots) {
+/** Kinds of which more than one job runs at a time. */
+const CHANGEABLE = ["process", "recheck", "rescan", "deliver", "purge"];
+
+/** How many run at once, and by what. */
+function slotsText(queue, slots) {
+  if (queue.concurrency) return h("span.num", { title: "Set by an operator" }, `; ${queue.concurrency} at once in each worker, as an operator set it`);
   const most = slots?.[SLOTS[queue.kind]];
+  return most && h("span.num", { title: `Setting ${SLOTS[queue.kind]}` }, `; ${most} at once on each node`);
+}
+
+/** What ended in the last hour: a line by the minute, and the sums. */
+function throughput({ minutes, kind }) {
+  const sum = (name) => minutes.reduce((all, minute) => all + minute[name], 0);
+  const [finished, failed] = [sum("finished"), sum("failed")];
+  if (!finished && !failed) return h("p.muted.small-text", "No job ended in the last hour.");
+  const first = Math.floor(Date.now() / 60_000) - 59;
+  const values = Array.from({ length: 60 }, () => 0);
+  for (const { at, finished: done } of minutes) {
+    const place = Math.floor(Date.parse(at) / 60_000) - first;
+    if (place >= 0 && place < 60) values[place] += done;
+  }
+  return h("p.throughput.small-text", { "aria-label": `Throughput of ${kind}` }, sparkline(values),
+    h("span.num", `${count(finished)} finished, ${count(failed)} failed in the last hour; at most ${count(Math.max(...values))} a minute`));
+}
+
+function queueCard(app, queue, slots) {
   const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
-  const number = (name, value, tone) => h("a.metric", { href: href("queues", { kind: queue.kind, state: name }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
+  const number = (name, value, tone, rows = name) => h("a.metric", { href: href("queues", { kind: queue.kind, state: rows }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
   return h("section.card", { "aria-label": `Queue ${queue.kind}` },
     h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
-    h("p.muted", MEANINGS[queue.kind], most && h("span.num", { title: `Setting ${SLOTS[queue.kind]}` }, `; ${most} at once on each node`)),
-    h("div.metrics", number("ready", queue.ready), number("running", queue.running, "running"), number("dead", queue.dead, "failed")),
+    h("p.muted", MEANINGS[queue.kind], slotsText(queue, slots)),
+    h("div.metrics", number("ready", queue.ready - queue.scheduled - queue.retrying), number("scheduled", queue.scheduled, null, "ready"), number("retry", queue.retrying, "warning", "ready"),
+      number("running", queue.running, "running"), number("dead", queue.dead, "failed")),
+    throughput(queue),
     h("footer", h("span.muted", queue.oldest_due_at ? (age > 0 ? `oldest waits ${duration(age)}` : `next is due in ${duration(-age)}`) : "nothing waits"),
+      app.rights.operator && CHANGEABLE.includes(queue.kind) && button(".small.quiet", { click: () => changeConcurrency(app, queue) }, "Concurrency"),
       app.rights.operator && button(".small.quiet", { click: () => pauseQueue(app, queue) }, icon(queue.paused ? "resume" : "pause"), queue.paused ? "Resume" : "Pause")));
 }
 
@@ -53,6 +81,13 @@ const pauseQueue = (app, { kind, paused, ready }) => ask({
   text: paused ? `Workers on every node take its jobs again; ${count(ready)} wait.` : "No node begins a job of this kind until you resume it. Jobs that run already are finished; new ones wait.",
   action: paused ? "Resume" : "Pause", done: paused ? "The queue is resumed." : "The queue is paused.",
   run: async () => { await app.api.send("POST", `/v1/admin/queues/${kind}/${paused ? "resume" : "pause"}`); app.refresh(); },
+});
+
+const changeConcurrency = (app, { kind, concurrency }) => ask({
+  title: `How many jobs of ${kind} run at once?`, text: "Each worker takes it up within seconds. Jobs that run already are finished.",
+  fields: [{ name: "jobs", label: "At once in each worker", value: concurrency ?? "", help: "1 to 256. Empty: as many as the worker's setting says." }],
+  action: "Change", done: "Workers take it up within seconds.",
+  run: async ({ jobs }) => { await app.api.send("PUT", `/v1/admin/queues/${kind}/concurrency`, { concurrency: jobs === "" ? null : Number(jobs) }); app.refresh(); },
 });
 
 const KINDS = ["process", "recheck", "rescan", "deliver", "purge", "erase"];

@@ -37,6 +37,10 @@ export function uploadsView(app) {
       { title: "Lease", wide: true, cell: leaseCell },
       ...(app.rights.operator ? [{ title: "Tenant", wide: true, cell: (upload) => h("a", { href: openHref("tenant", upload.tenant), title: upload.tenant }, h("code.nowrap", shortId(upload.tenant))) }] : []),
       { title: "Protocol", wide: true, cell: (upload) => upload.protocol },
+      ...(app.rights.admin ? [
+        { title: "Client", wide: true, cell: (upload) => upload.client ?? h("span.muted", "–") },
+        { title: "Node", wide: true, cell: (upload) => (upload.node ? h("code.nowrap", upload.node) : h("span.muted", "–")) },
+      ] : []),
       { title: "Created", wide: true, cell: (upload) => time(upload.created_at) },
       { title: "Expires", wide: true, cell: (upload) => time(upload.expires_at) },
     ],

@@ -16,7 +16,7 @@ use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
 use crate::engine::uploads::AppendPort;
 use crate::engine::uploads::complete::{StartedCompletion, StoredObjectVersion};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, RequestContext, Result};
 use crate::store::Tx;
 
 impl AppendWriter {
@@ -94,7 +94,8 @@ impl AppendEngine {
             // The segments are still to be removed. A row whose ledger names segments is checked again.
             ledger.tail.clone_from(&source.segments);
         }
-        let mut completing = upload.begin_completing(self.rows.upload_timeouts(), now)?;
+        let mut completing =
+            upload.serve_from(RequestContext::node_name()).begin_completing(self.rows.upload_timeouts(), now)?;
         let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, name);
         Ok(StartedCompletion { completing, pending_tx: owed })
     }

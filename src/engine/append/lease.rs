@@ -23,7 +23,7 @@ use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 use crate::engine::uploads::sign::check_open_for_bytes;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, RequestContext, Result};
 use crate::metrics;
 use crate::store::Tx;
 
@@ -147,6 +147,7 @@ impl AppendEngine {
                 }
             };
             taken.last_activity_at = now;
+            taken = taken.serve_from(RequestContext::node_name());
             prepare(&mut taken)?;
             let left_behind = upload.ledger().is_some_and(|ledger| ledger.lease.is_some());
             if self.rows.commit_if_unchanged(Tx::new().quietly(&mut taken)).await? {

@@ -1,7 +1,6 @@
-//! Administration of jobs: list, retry, discard, pause, run a chore.
+//! Administration of jobs: list, retry, discard, run a chore.
 //!
-//! A tenant's administrators manage the tenant's own jobs. Actions that concern all tenants, such as pausing a kind and
-//! running chores, are for administrators of the tenant `default`, the operators of the instance.
+//! A tenant's administrators manage the tenant's own jobs. Running chores concerns all tenants and is for administrators of the tenant `default`, the operators of the instance.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +11,22 @@ use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::{AssetId, JobId};
-use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
-use crate::domain::job_attempt::JobAttempt;
+use crate::domain::job::{Chore, JobEntry, JobKind, JobState, JobSubject};
+use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
 use crate::engine::{Error, Result};
-use crate::store::{JobQuery, RowChange, Tx};
+use crate::store::{AuditQuery, JobQuery, RowChange, Tx};
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
 /// Most attempts that are shown of a job.
 const MAX_SHOWN_ATTEMPTS: u32 = 100;
+/// Longest reason in characters for which a dead job is discarded.
+const MAX_REASON_CHARS: usize = 500;
+/// Audited action of a discarded job.
+const DISCARD_ACTION: &str = "job.discard";
 /// Most due rows that a dry run of the sweep counts.
 const MAX_COUNTED_ROWS: u32 = 10_000;
 
@@ -42,22 +45,26 @@ pub struct ListJobs {
     pub limit: u32,
 }
 
-/// Numbers of jobs, and paused kinds.
-#[derive(Clone, Debug)]
-pub struct JobQueues {
-    /// Number of jobs by kind and state.
-    pub counts: Vec<JobCount>,
-    /// Kinds that no worker takes.
-    pub paused: Vec<JobKind>,
-}
-
 /// A job and its attempts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JobHistory {
     /// The job; `None` if it is finished.
     pub entry: Option<JobEntry>,
     /// Attempts that have ended, in their order; at most the last 100, of the last 30 days.
     pub attempts: Vec<JobAttempt>,
+    /// How an administrator discarded the dead job; `None` if none did.
+    pub discard: Option<JobDiscard>,
+}
+
+/// End of a dead job by an administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobDiscard {
+    /// Name of the administrator in the audit trail: `key:…`.
+    pub actor: String,
+    /// Time of the discard.
+    pub at: Timestamp,
+    /// Why, if the administrator said so.
+    pub reason: Option<String>,
 }
 
 impl OperationEngine {
@@ -77,7 +84,7 @@ impl OperationEngine {
         if entry.is_none() && attempts.is_empty() {
             return Err(Error::NotFound);
         }
-        Ok(JobHistory { entry, attempts })
+        self.with_discard(JobHistory { entry, attempts, discard: None }).await
     }
 
     /// Every job about an asset with its attempts, finished jobs too, oldest first. Attempts are kept for 30 days.
@@ -87,7 +94,30 @@ impl OperationEngine {
         let asset = self.store.find_asset(id).await?.ok_or(Error::NotFound)?;
         self.tenants.load_administered_tenant(actor, Some(&asset.tenant.to_string())).await?;
         let attempts = self.store.list_asset_attempts(id, MAX_SHOWN_ATTEMPTS).await?;
-        Ok(group_by_job(attempts, self.store.list_asset_jobs(id).await?))
+        let mut histories = Vec::new();
+        for history in group_by_job(attempts, self.store.list_asset_jobs(id).await?) {
+            histories.push(self.with_discard(history).await?);
+        }
+        Ok(histories)
+    }
+
+    /// Adds what the audit trail says of the end of a job that was dead and is gone.
+    async fn with_discard(&self, mut history: JobHistory) -> Result<JobHistory> {
+        let last = history.attempts.last().filter(|last| last.outcome == AttemptOutcome::Dead);
+        let Some(last) = last.filter(|_| history.entry.is_none()) else { return Ok(history) };
+        let query = AuditQuery {
+            subject: Some(format!("job:{}", last.job)),
+            action: Some(DISCARD_ACTION.to_owned()),
+            limit: 1,
+            ..AuditQuery::default()
+        };
+        let entries = self.store.list_audit_entries(Some(last.tenant), &query).await?;
+        history.discard = entries.into_iter().next().map(|entry| JobDiscard {
+            actor: entry.actor,
+            at: entry.at,
+            reason: entry.after.as_ref().and_then(|after| after["reason"].as_str()).map(ToOwned::to_owned),
+        });
+        Ok(history)
     }
 
     /// A page of jobs.
@@ -109,12 +139,24 @@ impl OperationEngine {
         self.commit_dead_job_change(Tx::new().with(RowChange::RetryJob(id, tenant, self.store.now())).with(told)).await
     }
 
-    /// Removes a dead job. The asset stays unchanged.
+    /// Removes a dead job. The asset stays unchanged. The audit trail keeps the reason; an empty one counts as none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a reason of more than 500 characters; [`Error::NotFound`] if the tenant has no such dead job.
     #[tracing::instrument(skip_all)]
-    pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
+    pub async fn discard_job(&self, actor: &Actor, id: JobId, reason: Option<&str>) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        let told = self.audit.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS) {
+            return Err(Error::invalid("reason", format!("must be at most {MAX_REASON_CHARS} characters")));
+        }
+        let deed = AuditedAct::new(tenant, actor, DISCARD_ACTION, format!("job:{id}"));
+        let deed = match reason {
+            Some(reason) => deed.after(json!({ "reason": reason })),
+            None => deed,
+        };
+        let told = self.audit.audited(deed);
         self.commit_dead_job_change(Tx::new().with(RowChange::DiscardJob(id, tenant)).with(told)).await
     }
 
@@ -137,26 +179,6 @@ impl OperationEngine {
             }
         }
         Ok(retried)
-    }
-
-    /// Numbers of the tenant's jobs, and the paused kinds.
-    #[tracing::instrument(skip_all)]
-    pub async fn count_queues(&self, actor: &Actor) -> Result<JobQueues> {
-        may_ask(actor, Action::Administer)?;
-        let counts = self.store.list_job_counts(Some(tenant_of(actor)?)).await?;
-        Ok(JobQueues { counts, paused: self.store.list_paused_kinds().await? })
-    }
-
-    /// Pauses a kind of jobs on all nodes, or resumes it. Jobs under way continue.
-    #[tracing::instrument(skip_all)]
-    pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
-        self.tenants.require_operator(actor).await?;
-        let action = if paused { "queue.pause" } else { "queue.resume" };
-        let told =
-            self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
-        self.rows.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
-        tracing::info!(kind = kind.name(), paused, "jobs of this kind");
-        Ok(())
     }
 
     /// Every chore, with its last report and its next time.
@@ -253,12 +275,11 @@ impl OperationEngine {
 fn group_by_job(attempts: Vec<JobAttempt>, entries: Vec<JobEntry>) -> Vec<JobHistory> {
     let mut histories = BTreeMap::<JobId, JobHistory>::new();
     for attempt in attempts {
-        let history = histories.entry(attempt.job).or_insert_with(|| JobHistory { entry: None, attempts: Vec::new() });
-        history.attempts.push(attempt);
+        histories.entry(attempt.job).or_default().attempts.push(attempt);
     }
     for entry in entries {
         let id = entry.job.id;
-        histories.entry(id).or_insert_with(|| JobHistory { entry: None, attempts: Vec::new() }).entry = Some(entry);
+        histories.entry(id).or_default().entry = Some(entry);
     }
     histories.into_values().collect()
 }

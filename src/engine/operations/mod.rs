@@ -1,11 +1,11 @@
 //! operations: work that no request does, and what operators see and do.
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
-//! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
+//! * `jobs`: dead letters and chores; `queues`: numbers of jobs, pauses, concurrency; `alarms`: what an operator should look at; `health`: dependencies
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
 //! * `erasure`: a tenant is deleted with everything it has
-//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
+//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs; `performance`: how fast it answers
 
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +35,8 @@ mod log_filter;
 mod nodes;
 mod orphans;
 mod overview;
+mod performance;
+mod queues;
 mod release;
 mod snapshot;
 mod sweep;
@@ -45,10 +47,12 @@ mod verify;
 pub use alarms::OperatorAlarm;
 pub use erasure::{ErasureStep, TenantErasure};
 pub use health::DependencyHealth;
-pub use jobs::{JobHistory, JobQueues, ListJobs};
+pub use jobs::{JobDiscard, JobHistory, ListJobs};
 pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
+pub use performance::CacheLookups;
+pub use queues::JobQueues;
 pub use sweep::{RetentionReport, SweepReport};
 pub use transfer::{
     AssetImport, EXPORT_FORMAT, ExportFilter, ExportLine, ExportedAsset, ExportedContent, ExportedPolicy,

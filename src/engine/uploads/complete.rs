@@ -35,7 +35,7 @@ use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::update::{UpdateError, UpdateResult};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, RequestContext, Result};
 use crate::metrics::DoubtOutcome;
 use crate::metrics::timing::RequestTiming;
 use crate::store::{NewRow, StoreError, Tx};
@@ -158,8 +158,7 @@ impl UploadEngine {
             Transfer::Put { size } => {
                 let facts = self.blobs.head(&upload.key).await.map_err(Error::from)?;
                 let facts = facts.ok_or_else(|| Error::Incomplete { missing: first_part_missing() })?;
-                let completing = upload.clone().begin_completing(self.rows.upload_timeouts(), self.store.now());
-                let mut completing = completing.map_err(|_| UpdateError::LostRace)?;
+                let mut completing = self.take_completion(upload)?;
                 let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
                 let held = StartedCompletion { completing, pending_tx: owed };
                 if facts.size != *size {
@@ -234,13 +233,17 @@ impl UploadEngine {
         noted: Tx,
         name: &FileName,
     ) -> UpdateResult<StartedCompletion> {
-        let now = self.store.now();
-        let mut completing =
-            upload.clone().begin_completing(self.rows.upload_timeouts(), now).map_err(|_| UpdateError::LostRace)?;
+        let mut completing = self.take_completion(upload)?;
         let tx = noted.upload(&mut completing, EventKind::UploadCompleting, name);
         self.rows.commit(tx).await?;
         crash::point("after_completing");
         Ok(StartedCompletion { completing, pending_tx: Tx::new() })
+    }
+
+    /// The upload in `completing`, held by this process.
+    fn take_completion(&self, upload: &Upload) -> UpdateResult<Upload> {
+        let taken = upload.clone().serve_from(RequestContext::node_name());
+        taken.begin_completing(self.rows.upload_timeouts(), self.store.now()).map_err(|_| UpdateError::LostRace)
     }
 
     /// Asks the store to assemble the parts until it is certain that it did, or that it never will (`None`).

@@ -1,8 +1,7 @@
 //! create: plan the parts, write the intent, create the multipart upload, sign the first URLs.
 //!
-//! The intent row comes first, so that everything in the store can be found from its key. A repeated creation with the
-//! same external id or `Idempotency-Key` returns the open upload and the parts that the store has, so a client needs no
-//! state of its own to resume.
+//! The intent row comes first, so that everything in the store can be found from its key. A repeated creation, by external
+//! id or `Idempotency-Key`, returns the open upload and the parts that the store has: a client resumes without a state.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::limits::check_metadata_size;
 use crate::engine::rows::update::{UpdateError, UpdateResult, retry_on_conflict};
-use crate::engine::{Error, IdempotencyKey, Result};
+use crate::engine::{Error, IdempotencyKey, RequestContext, Result};
 use crate::metrics;
 use crate::store::{StoreError, Tx};
 
@@ -298,6 +297,8 @@ impl UploadEngine {
             key: BlobKey::Original { tenant: by.tenant, asset, upload }.path(),
             write_token: random_hex(&*self.entropy, 16),
             external_id: wish.external_id.clone(),
+            node: Some(RequestContext::node_name().to_owned()),
+            client: RequestContext::current().client,
             created_at: now,
             changed_at: now,
             last_activity_at: now,

@@ -35,7 +35,8 @@ pub struct ListUploads {
 }
 
 impl UploadEngine {
-    /// A page of uploads, newest first. The store is not asked: what it has may be more than the rows say.
+    /// A page of uploads, newest first. The store is not asked: what it has may be more than the rows say. Only
+    /// administrators see the process that serves an upload and the program of its client.
     #[tracing::instrument(skip_all)]
     pub async fn list_uploads(&self, actor: &Actor, list: ListUploads) -> Result<UploadPage> {
         may_ask(actor, Action::ListAssets)?;
@@ -52,6 +53,12 @@ impl UploadEngine {
             after: list.after,
             limit: list.limit,
         };
-        Ok(self.store.list_uploads(&query).await?)
+        let mut page = self.store.list_uploads(&query).await?;
+        if may_ask(actor, Action::Administer).is_err() {
+            for entry in &mut page.uploads {
+                (entry.upload.node, entry.upload.client) = (None, None);
+            }
+        }
+        Ok(page)
     }
 }

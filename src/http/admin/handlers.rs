@@ -9,13 +9,13 @@ use http::StatusCode;
 
 use super::job_view::{AssetJobsView, job_history_view};
 use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
+use super::queue_view::{QueueListView, queue_list_view};
 use super::view::{
-    self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, LogLevelView, QueueListView,
-    RetriedJobsView,
+    self, AlarmListView, ChoreDryRunView, ChoreStartView, ExtendedUploadView, LogLevelView, RetriedJobsView,
 };
 use super::wire::{
-    self, ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
-    RunChoreBody,
+    self, DiscardJobBody, ExtendUploadBody, LogLevelBody, QueueConcurrencyBody, ReleaseAssetBody, ReprocessAssetBody,
+    ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
 };
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId, UploadId};
@@ -112,8 +112,9 @@ pub(super) async fn discard_job(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     PathId(job): PathId<JobId>,
+    body: JsonBody<DiscardJobBody>,
 ) -> AdminResult<StatusCode> {
-    site.engine.operations().discard_job(&actor, job).await?;
+    site.engine.operations().discard_job(&actor, job, body.value.reason.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -130,7 +131,7 @@ pub(super) async fn list_queues(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult<Rendered<QueueListView>> {
-    Ok(Rendered(view::queue_list_view(&site.engine.operations().count_queues(&actor).await?)))
+    Ok(Rendered(queue_list_view(&site.engine.operations().count_queues(&actor).await?)))
 }
 
 pub(super) async fn pause_queue(
@@ -147,6 +148,17 @@ pub(super) async fn resume_queue(
     PathId(kind): PathId<String>,
 ) -> AdminResult<StatusCode> {
     set_queue_paused(&site, &actor, &kind, false).await
+}
+
+pub(super) async fn set_queue_concurrency(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(kind): PathId<String>,
+    body: JsonBody<QueueConcurrencyBody>,
+) -> AdminResult<StatusCode> {
+    let kind = wire::parse_job_kind(&kind)?;
+    site.engine.operations().set_queue_concurrency(&actor, kind, body.value.concurrency).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn set_queue_paused(site: &AppState, actor: &Actor, kind: &str, paused: bool) -> AdminResult<StatusCode> {

@@ -6,16 +6,18 @@ use serde::Serialize;
 use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobState};
 use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
-use crate::engine::JobHistory;
+use crate::engine::{JobDiscard, JobHistory};
 use crate::http::time_text::SortableTime;
 
 /// State of a job that is finished and has only its attempts left.
 const FINISHED: &str = "done";
+/// State of a dead job that an administrator discarded.
+const DISCARDED: &str = "discarded";
 /// Outcome of an attempt that has not ended.
 const UNDER_WAY: &str = "running";
 
 fn states() -> Vec<&'static str> {
-    JobState::ALL.map(JobState::name).into_iter().chain([FINISHED]).collect()
+    JobState::ALL.map(JobState::name).into_iter().chain([FINISHED, DISCARDED]).collect()
 }
 
 fn outcomes() -> Vec<&'static str> {
@@ -30,7 +32,8 @@ pub(super) struct JobHistoryView<'a> {
     /// Kind of the job.
     #[schemars(example = &"process")]
     kind: &'static str,
-    /// State: `ready` waits, `running` is taken by a worker, `dead` was given up, `done` is finished.
+    /// State: `ready` waits, `running` is taken by a worker, `dead` was given up, `done` is finished,
+    /// `discarded` was dead until an administrator removed it.
     #[schemars(extend("enum" = states()), example = &"dead")]
     state: &'static str,
     /// Asset of the job; null for jobs without an asset.
@@ -47,8 +50,27 @@ pub(super) struct JobHistoryView<'a> {
     /// Reason why the last try failed; null if it did not.
     #[schemars(example = &"the storage did not answer")]
     last_error: Option<&'a str>,
+    /// How a dead job was discarded; null if it was not.
+    discarded: Option<JobDiscardView<'a>>,
     /// Attempts in their order, at most the last 100, kept for 30 days.
     attempts: Vec<JobAttemptView<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobDiscard")]
+struct JobDiscardView<'a> {
+    /// Key of the administrator, as in the audit trail.
+    #[schemars(example = &"key:019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11")]
+    actor: &'a str,
+    /// Time of the discard.
+    at: SortableTime,
+    /// Why the work was not done; null if the administrator did not say.
+    #[schemars(example = &"the sender has sent the file again")]
+    reason: Option<&'a str>,
+}
+
+fn discard_view(discard: &JobDiscard) -> JobDiscardView<'_> {
+    JobDiscardView { actor: &discard.actor, at: discard.at.into(), reason: discard.reason.as_deref() }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -110,16 +132,18 @@ pub(super) fn job_history_view(history: &JobHistory) -> Option<JobHistoryView<'_
     let (id, tenant, work) = entry
         .map(|entry| (entry.job.id, entry.job.tenant, entry.job.work))
         .or_else(|| last.map(|last| (last.job, last.tenant, last.work)))?;
+    let gone = if history.discard.is_some() { DISCARDED } else { FINISHED };
     Some(JobHistoryView {
         id,
         kind: work.kind().name(),
-        state: entry.map_or(FINISHED, |entry| entry.state.name()),
+        state: entry.map_or(gone, |entry| entry.state.name()),
         asset_id: work.asset(),
         tenant,
         due_at: entry.map(|entry| entry.run_at.into()),
         created_at: entry.map(|entry| entry.created_at.into()),
         tries: entry.map(|entry| entry.job.tries),
         last_error: entry.and_then(|entry| entry.last_error.as_deref()),
+        discarded: history.discard.as_ref().map(discard_view),
         attempts: history.attempts.iter().map(attempt_view).chain(entry.and_then(running_view)).collect(),
     })
 }

@@ -5,13 +5,14 @@ use serde_json::json;
 use super::handlers;
 use super::job_view::{AssetJobsView, JobHistoryView};
 use super::overview_view::{FailureListView, OverviewView};
+use super::queue_view::QueueListView;
 use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, ExtendedUploadView, HourlyStatsView, JobPageView,
-    LogLevelView, QueueListView, ReprocessSummaryView, RetriedJobsView,
+    LogLevelView, ReprocessSummaryView, RetriedJobsView,
 };
 use super::wire::{
-    ExtendUploadBody, LogLevelBody, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody,
-    RunChoreBody,
+    DiscardJobBody, ExtendUploadBody, LogLevelBody, QueueConcurrencyBody, ReleaseAssetBody, ReprocessAssetBody,
+    ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody,
 };
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
@@ -71,6 +72,8 @@ pub(super) fn job_routes() -> ApiRoutes {
             op("Discard a dead job")
                 .operation_id("discardJob")
                 .access(ADMIN_RESOURCE_ACCESS)
+                .json_body::<DiscardJobBody>(json!({ "reason": "the sender has sent the file again" }))
+                .body_optional()
                 .empty_response(204, "It is gone; its asset stays as it is."),
         )
         .post(
@@ -157,6 +160,20 @@ fn queue_routes() -> ApiRoutes {
                 .operation_id("resumeQueue")
                 .access(OPERATOR_ACCESS)
                 .empty_response(204, "Resumed.")
+                .error_codes(&["invalid"]),
+        )
+        .put(
+            "/v1/admin/queues/{kind}/concurrency",
+            handlers::set_queue_concurrency,
+            op("Set how many jobs of this kind run at once")
+                .operation_id("setQueueConcurrency")
+                .access(OPERATOR_ACCESS)
+                .description(
+                    "Each worker takes it up within seconds and keeps to it after a restart; jobs that run already \
+                     continue. With null the worker's setting counts again. Not for kinds of which one job runs at a time.",
+                )
+                .json_body::<QueueConcurrencyBody>(json!({ "concurrency": 8 }))
+                .empty_response(204, "Set for every worker.")
                 .error_codes(&["invalid"]),
         )
 }

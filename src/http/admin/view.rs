@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::domain::event::EventCount;
 use crate::domain::ids::{AssetId, JobId, UploadId};
-use crate::domain::job::{JobEntry, JobKind, JobState};
-use crate::engine::{JobQueues, OperatorAlarm, ReprocessSummary};
+use crate::domain::job::{JobEntry, JobState};
+use crate::engine::{OperatorAlarm, ReprocessSummary};
 use crate::http::time_text::SortableTime;
 
 #[derive(Serialize, JsonSchema)]
@@ -161,53 +161,6 @@ pub(super) struct ChoreDryRunView {
 pub(super) struct ChoreStartView {
     /// True if the chore begins on one of the nodes; false if it runs already or was never started.
     pub(super) begins: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "QueueList")]
-pub(super) struct QueueListView {
-    /// Every kind of job.
-    queues: Vec<QueueView>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Queue")]
-struct QueueView {
-    /// Kind of the jobs.
-    #[schemars(example = &"process")]
-    kind: &'static str,
-    /// True if no worker takes jobs of this kind.
-    #[schemars(example = false)]
-    paused: bool,
-    /// Number of jobs that wait.
-    #[schemars(example = 0)]
-    ready: u64,
-    /// Number of jobs that run.
-    #[schemars(example = 2)]
-    running: u64,
-    /// Number of jobs that were given up.
-    #[schemars(example = 0)]
-    dead: u64,
-    /// Time at which the oldest job that waits was due; null if none waits.
-    oldest_due_at: Option<SortableTime>,
-}
-
-pub(super) fn queue_list_view(queues: &JobQueues) -> QueueListView {
-    let kinds = JobKind::ALL.into_iter().filter(|kind| !matches!(kind, JobKind::Chore(_)));
-    QueueListView { queues: kinds.map(|kind| queue_view(queues, kind)).collect() }
-}
-
-fn queue_view(queues: &JobQueues, kind: JobKind) -> QueueView {
-    let counted = |state| queues.counts.iter().find(|counted| counted.kind == kind && counted.state == state);
-    let count = |state| counted(state).map_or(0, |counted| counted.count);
-    QueueView {
-        kind: kind.name(),
-        paused: queues.paused.contains(&kind),
-        ready: count(JobState::Ready),
-        running: count(JobState::Running),
-        dead: count(JobState::Dead),
-        oldest_due_at: counted(JobState::Ready).map(|counted| counted.oldest.into()),
-    }
 }
 
 #[derive(Serialize, JsonSchema)]

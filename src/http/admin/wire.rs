@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::clock::{Timestamp, before};
-use crate::domain::job::{Chore, JobKind};
+use crate::domain::job::{Chore, JobKind, MAX_CONCURRENCY};
 use crate::engine::{Error, ListAssets, ListJobs, ReprocessScope};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
@@ -23,6 +23,27 @@ impl RetryDeadJobsBody {
     pub(super) fn kind(&self) -> Result<Option<JobKind>, Error> {
         self.kind.as_deref().map(parse_job_kind).transpose()
     }
+}
+
+/// `DELETE /v1/admin/jobs/{id}`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "DiscardJob")]
+pub(super) struct DiscardJobBody {
+    /// Why the work is not done; kept in the audit trail and shown in the job's history.
+    #[schemars(length(max = 500))]
+    pub(super) reason: Option<String>,
+}
+
+/// `PUT /v1/admin/queues/{kind}/concurrency`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "QueueConcurrency")]
+pub(super) struct QueueConcurrencyBody {
+    /// Jobs at once in each worker; null: as many as the worker's setting says.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(required, range(min = 1, max = MAX_CONCURRENCY))]
+    pub(super) concurrency: Option<u32>,
 }
 
 /// `POST /v1/admin/chores/{name}/run`.

@@ -67,6 +67,15 @@ struct UploadEntryView {
     leased_until: Option<SortableTime>,
     /// Time at which the upload expires unless it is complete.
     expires_at: SortableTime,
+    /// Process that opened the upload, or that last began to append to it or to complete it: host and process. Shown
+    /// to administrators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"node-1:4711")]
+    node: Option<String>,
+    /// Program that opened the upload, from its User-Agent, at most 64 characters. Shown to administrators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Firefox/133.0")]
+    client: Option<String>,
 }
 
 fn entry_view(entry: &UploadEntry) -> UploadEntryView {
@@ -98,6 +107,8 @@ fn entry_view(entry: &UploadEntry) -> UploadEntryView {
         last_activity_at: SortableTime(upload.last_activity_at),
         leased_until: lease.map(|lease| SortableTime(lease.until)),
         expires_at: SortableTime(upload.expires_at),
+        node: upload.node.clone(),
+        client: upload.client.clone(),
     }
 }
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::{CellDecode, InvalidCell, bad, decodes, parse};
 use crate::domain::clock::micros;
 use crate::domain::ids::{JobId, TenantId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject};
-use crate::domain::job_attempt::JobAttempt;
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject, QueueConcurrency};
+use crate::domain::job_attempt::{AttemptMinute, JobAttempt};
 use crate::store::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -89,6 +89,8 @@ pub(in crate::store) struct CountRow {
     kind: String,
     state: String,
     count: i64,
+    scheduled: i64,
+    retrying: i64,
     oldest: i64,
 }
 
@@ -99,11 +101,62 @@ impl CountRow {
 
     fn decode(self) -> CellDecode<JobCount> {
         let (kind, state) = (kind(&self.kind)?, state(&self.state)?);
-        Ok(JobCount { kind, state, count: self.count.cast_unsigned(), oldest: micros(self.oldest) })
+        Ok(JobCount {
+            kind,
+            state,
+            count: self.count.cast_unsigned(),
+            scheduled: self.scheduled.cast_unsigned(),
+            retrying: self.retrying.cast_unsigned(),
+            oldest: micros(self.oldest),
+        })
     }
 }
 
 decodes!(CountRow in "job" as JobCount);
+
+#[derive(sqlx::FromRow)]
+pub(in crate::store) struct ConcurrencyRow {
+    kind: String,
+    concurrency: i64,
+}
+
+impl ConcurrencyRow {
+    fn name(&self) -> String {
+        self.kind.clone()
+    }
+
+    fn decode(self) -> CellDecode<QueueConcurrency> {
+        let concurrency = u32::try_from(self.concurrency).map_err(|_| bad("concurrency", self.concurrency))?;
+        Ok(QueueConcurrency { kind: kind(&self.kind)?, concurrency })
+    }
+}
+
+decodes!(ConcurrencyRow in "queue_concurrency" as QueueConcurrency);
+
+#[derive(sqlx::FromRow)]
+pub(in crate::store) struct MinuteRow {
+    kind: String,
+    minute: i64,
+    finished: i64,
+    failed: i64,
+}
+
+impl MinuteRow {
+    fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.minute)
+    }
+
+    fn decode(self) -> CellDecode<AttemptMinute> {
+        Ok(AttemptMinute {
+            kind: kind(&self.kind)?,
+            minute: micros(self.minute),
+            finished: self.finished.cast_unsigned(),
+            failed: self.failed.cast_unsigned(),
+        })
+    }
+}
+
+decodes!(MinuteRow in "job_attempt" as AttemptMinute);
 
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct AttemptRow {

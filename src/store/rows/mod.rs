@@ -26,7 +26,7 @@ mod webhook;
 pub(super) use asset::AssetRow;
 pub(super) use collection::CollectionRow;
 pub(super) use drop_box::DropBoxRow;
-pub(super) use job::{AttemptRow, CountRow, EntryRow, JobRow};
+pub(super) use job::{AttemptRow, ConcurrencyRow, CountRow, EntryRow, JobRow, MinuteRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};
 pub(super) use upload::{UploadEntryRow, UploadRow, transfer_cells};

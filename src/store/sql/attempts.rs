@@ -1,12 +1,14 @@
 //! Records of the attempts of jobs. An attempt under way is in the job's own row; its record is written by the
 //! transaction that ends it, or by the claim that finds that nobody ended it.
 
+use sqlx::QueryBuilder;
+
 use super::failure::{GroupFailure, undone};
-use super::{AttemptRow, DbPool, SqlConnection, at, decode, failed};
+use super::{AttemptRow, Db, DbPool, MinuteRow, SqlConnection, at, decode, failed};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::JobId;
+use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobSubject};
-use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
+use crate::domain::job_attempt::{AttemptMinute, AttemptOutcome, JobAttempt};
 use crate::store::Result;
 
 /// Reason of a lost attempt.
@@ -47,6 +49,28 @@ pub(super) async fn record_lost(pool: &DbPool, claimed: &[Job], now: Timestamp) 
         query.execute(pool).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Ends of attempts by kind and minute, from the index alone: at most the last `most` since then.
+pub(super) async fn count_minutes(
+    pool: &DbPool,
+    tenant: Option<TenantId>,
+    since: Timestamp,
+    most: u32,
+) -> Result<Vec<AttemptMinute>> {
+    let mut builder = QueryBuilder::<Db>::new(
+        "SELECT kind, ended_at - ended_at % 60000000 AS minute, \
+         sum(CASE WHEN outcome = 'done' THEN 1 ELSE 0 END) AS finished, \
+         sum(CASE WHEN outcome IN ('failed', 'dead', 'lost') THEN 1 ELSE 0 END) AS failed \
+         FROM (SELECT kind, ended_at, outcome FROM job_attempt WHERE ended_at >= ",
+    );
+    builder.push_bind(at(since));
+    if let Some(tenant) = tenant {
+        builder.push(" AND tenant_id = ").push_bind(tenant.0);
+    }
+    builder.push(" ORDER BY ended_at DESC LIMIT ").push_bind(i64::from(most));
+    builder.push(") AS ended GROUP BY 1, 2 ORDER BY 1, 2");
+    decode(builder.build_query_as::<MinuteRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
 /// Attempts of a job that have ended, in their order, at most `limit`, the last ones.

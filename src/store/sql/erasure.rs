@@ -32,7 +32,7 @@ const IN_BATCHES: [&str; 6] = [
 ];
 
 /// Rows of which a tenant has few.
-const AT_ONCE: [&str; 13] = [
+const AT_ONCE: [&str; 14] = [
     "DELETE FROM webhook WHERE tenant_id = $1 \
         AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_id = webhook.id)",
     "DELETE FROM collection_crc WHERE collection_id IN (SELECT id FROM collection WHERE tenant_id = $1)",
@@ -46,6 +46,7 @@ const AT_ONCE: [&str; 13] = [
     "DELETE FROM quota WHERE tenant_id = $1",
     "DELETE FROM maintenance WHERE tenant_id = $1",
     "DELETE FROM asset_count WHERE tenant_id = $1",
+    "DELETE FROM storage_sum WHERE tenant_id = $1",
     "DELETE FROM feed WHERE tenant_id = $1",
 ];
 

@@ -47,7 +47,7 @@ fn asset(mut row: InsertTuple<'_>, asset: &Asset) {
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, last_activity_at, \
     expires_at, next_check_at, appended, tail, next_part, fence, leased_until, lease_wanted, echoed_metadata, echoed_concat, concat, \
-    max_size, quota_charge, reserved, drop_box_id, drop_box_bytes) ";
+    max_size, quota_charge, reserved, drop_box_id, drop_box_bytes, node, client) ";
 
 fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
@@ -85,7 +85,9 @@ fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
         .push_bind(upload.quota_charge.map(u64::cast_signed))
         .push_bind(upload.reserved.map(u64::cast_signed))
         .push_bind(upload.drop_box.map(|grant| grant.0))
-        .push_bind(upload.drop_box_bytes.map(u64::cast_signed));
+        .push_bind(upload.drop_box_bytes.map(u64::cast_signed))
+        .push_bind(upload.node.clone())
+        .push_bind(upload.client.clone());
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data, traceparent) ";

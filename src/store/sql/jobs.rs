@@ -8,10 +8,12 @@ use sqlx::types::Json;
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;
 use super::{CLAIM, Db, DbPool, attempts};
-use super::{CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
+use super::{ConcurrencyRow, CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{AssetId, JobId, TenantId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
+use crate::domain::job::{
+    Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, QueueConcurrency, TryCount,
+};
 use crate::domain::job_attempt::AttemptOutcome;
 use crate::domain::reason::chain;
 use crate::machine::process_name;
@@ -206,6 +208,31 @@ pub(super) async fn pause(
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
+/// Sets how many jobs of a kind run at once in each worker; `None`: as many as the setting says.
+pub(super) async fn set_concurrency(
+    conn: &mut SqlConnection,
+    kind: JobKind,
+    concurrency: Option<u32>,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
+    let query = match concurrency {
+        Some(concurrency) => sqlx::query(
+            "INSERT INTO queue_concurrency (kind, concurrency, changed_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (kind) DO UPDATE SET concurrency = excluded.concurrency, changed_at = excluded.changed_at",
+        )
+        .bind(kind.name())
+        .bind(i64::from(concurrency))
+        .bind(at(now)),
+        None => sqlx::query("DELETE FROM queue_concurrency WHERE kind = $1").bind(kind.name()),
+    };
+    query.execute(conn).await.map(|_| ()).map_err(undone)
+}
+
+pub(super) async fn list_concurrency(pool: &DbPool) -> Result<Vec<QueueConcurrency>> {
+    let query = sqlx::query_as::<_, ConcurrencyRow>("SELECT kind, concurrency FROM queue_concurrency ORDER BY kind");
+    decode(query.fetch_all(pool).await.map_err(failed)?)
+}
+
 pub(super) async fn list_paused(pool: &DbPool) -> Result<Vec<JobKind>> {
     let query = sqlx::query_scalar::<_, String>("SELECT kind FROM paused ORDER BY kind");
     let names = query.fetch_all(pool).await.map_err(failed)?;
@@ -274,8 +301,13 @@ pub(super) async fn count(pool: &DbPool) -> Result<(u64, u64)> {
     Ok((owed.cast_unsigned(), dead.cast_unsigned()))
 }
 
-pub(super) async fn counts(pool: &DbPool, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
-    let mut builder = QueryBuilder::<Db>::new("SELECT kind, state, count(*) AS count, min(run_at) AS oldest FROM job");
+pub(super) async fn counts(pool: &DbPool, tenant: Option<TenantId>, now: Timestamp) -> Result<Vec<JobCount>> {
+    let mut builder = QueryBuilder::<Db>::new("SELECT kind, state, count(*) AS count, min(run_at) AS oldest");
+    for (name, attempts) in [("scheduled", "= 0"), ("retrying", "> 0")] {
+        builder.push(format!(", sum(CASE WHEN state = 'ready' AND attempt {attempts} AND run_at > "));
+        builder.push_bind(at(now)).push(format!(" THEN 1 ELSE 0 END) AS {name}"));
+    }
+    builder.push(" FROM job");
     if let Some(tenant) = tenant {
         builder.push(" WHERE tenant_id = ").push_bind(tenant.0);
     }

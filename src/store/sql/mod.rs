@@ -16,8 +16,8 @@ use super::{
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;
 use crate::store::rows::{
-    AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, DropBoxRow, EntryRow, FeedRow, JobRow, LinkRow,
-    UploadEntryRow, at, limit_cell,
+    AssetRow, AttemptRow, CollectionRow, ConcurrencyRow, CountRow, CountedRow, DropBoxRow, EntryRow, FeedRow, JobRow,
+    LinkRow, MinuteRow, UploadEntryRow, at, limit_cell,
 };
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 

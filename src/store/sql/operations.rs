@@ -8,7 +8,7 @@ use super::{Db, DbPool, SETTLE_TOTALS, SqlStore, at, attempts, failed, jobs, nam
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use crate::domain::job::{JobEntry, JobKind, JobState};
-use crate::domain::job_attempt::JobAttempt;
+use crate::domain::job_attempt::{AttemptMinute, JobAttempt};
 use crate::domain::node::ServiceNode;
 use crate::store::{
     AssetTotal, BacklogGauges, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage,
@@ -110,6 +110,16 @@ impl OperationStore for SqlStore {
     #[tracing::instrument(level = "debug", skip_all, fields(asset = %asset))]
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Result<Vec<JobAttempt>> {
         attempts::list_for_subject(&self.read, asset.0, limit).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn count_attempt_minutes(
+        &self,
+        tenant: Option<TenantId>,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<AttemptMinute>> {
+        attempts::count_minutes(&self.read, tenant, since, most).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -10,7 +10,7 @@ use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::findings::StoredDamage;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob, QueueConcurrency};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
@@ -268,6 +268,11 @@ impl Store for SqlStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_queue_concurrency(&self) -> Result<Vec<QueueConcurrency>> {
+        jobs::list_concurrency(&self.read).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobEntry>> {
         jobs::page(&self.read, query).await
     }
@@ -279,7 +284,7 @@ impl Store for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn list_job_counts(&self, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
-        jobs::counts(&self.read, tenant).await
+        jobs::counts(&self.read, tenant, self.now()).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -54,6 +54,7 @@ async fn apply_change(conn: &mut SqlConnection, change: &RowChange, now: Timesta
                 .bind(tenant.0)
         }
         RowChange::PauseJobs(kind, paused, now) => return jobs::pause(conn, *kind, *paused, *now).await,
+        RowChange::SetConcurrency(kind, jobs, now) => return jobs::set_concurrency(conn, *kind, *jobs, *now).await,
         RowChange::HurryJobs(kind, now) => return jobs::hurry(conn, *kind, *now).await,
         RowChange::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(new.id.0)
@@ -129,7 +130,8 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
          next_check_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
          protocol = $18, echoed_metadata = $19, quota_charge = $20, reserved = $21, \
-         last_activity_at = CASE WHEN last_activity_at < $22 THEN $22 ELSE last_activity_at END, drop_box_bytes = $23 WHERE id = $1 AND revision = $2",
+         last_activity_at = CASE WHEN last_activity_at < $22 THEN $22 ELSE last_activity_at END, drop_box_bytes = $23, \
+         node = $24 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -153,7 +155,8 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
     .bind(upload.quota_charge.map(u64::cast_signed))
     .bind(upload.reserved.map(u64::cast_signed))
     .bind(at(upload.last_activity_at))
-    .bind(upload.drop_box_bytes.map(u64::cast_signed));
+    .bind(upload.drop_box_bytes.map(u64::cast_signed))
+    .bind(upload.node.clone());
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

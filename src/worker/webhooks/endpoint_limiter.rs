@@ -4,6 +4,7 @@
 //! So each of a thousand waiting jobs comes back about once, instead of all of them every second.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const MAX_DEFERRAL: Duration = Duration::from_secs(600);
 /// Running deliveries per endpoint, on this node.
 #[derive(Clone)]
 pub(in super::super) struct EndpointLimiter {
-    max_per_endpoint: usize,
+    max_per_endpoint: Arc<AtomicUsize>,
     endpoints: Arc<Mutex<HashMap<WebhookId, EndpointLoad>>>,
 }
 
@@ -40,7 +41,12 @@ pub(super) struct EndpointPermit {
 impl EndpointLimiter {
     /// Allows each endpoint a quarter of `places`, at least 1.
     pub(in super::super) fn new(places: usize) -> Self {
-        Self { max_per_endpoint: (places / 4).max(1), endpoints: Arc::default() }
+        Self { max_per_endpoint: Arc::new(AtomicUsize::new(share_of(places))), endpoints: Arc::default() }
+    }
+
+    /// Allows each endpoint a quarter of another number of places from now on.
+    pub(in super::super) fn resize(&self, places: usize) {
+        self.max_per_endpoint.store(share_of(places), Ordering::Release);
     }
 
     fn lock_endpoints(&self) -> MutexGuard<'_, HashMap<WebhookId, EndpointLoad>> {
@@ -55,15 +61,21 @@ impl EndpointLimiter {
             exchange_duration: INITIAL_EXCHANGE_DURATION,
             next_free_at: now,
         });
-        if door.in_flight < self.max_per_endpoint {
+        let most = self.max_per_endpoint.load(Ordering::Acquire);
+        if door.in_flight < most {
             door.in_flight += 1;
             return Ok(EndpointPermit { limiter: self.clone(), id, started_at: Instant::now() });
         }
-        let share = u32::try_from(self.max_per_endpoint).unwrap_or(u32::MAX);
+        let share = u32::try_from(most).unwrap_or(u32::MAX);
         door.next_free_at =
             after(door.next_free_at.max(now), door.exchange_duration / share).min(after(now, MAX_DEFERRAL));
         Err(door.next_free_at)
     }
+}
+
+/// Deliveries at once to an endpoint, of so many in all.
+fn share_of(places: usize) -> usize {
+    (places / 4).max(1)
 }
 
 impl Drop for EndpointPermit {
@@ -95,6 +107,9 @@ mod tests {
         assert_eq!(later, [micros(100_000), micros(200_000), micros(300_000)]);
         let _welcome = gate.try_acquire(other, now).unwrap();
         drop(first);
+        let third = gate.try_acquire(slow, now);
+        assert!(third.is_ok() && gate.try_acquire(slow, now).is_err());
+        gate.resize(12);
         assert!(gate.try_acquire(slow, now).is_ok());
     }
 

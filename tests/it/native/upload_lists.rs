@@ -2,13 +2,29 @@
 
 use std::time::Duration;
 
+use gantry::domain::ids::UploadId;
+use gantry::machine::process_name;
 use gantry::store::Tx;
+use serde_json::json;
 
 use super::PART;
 use crate::support::patience::eventually;
 use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_services, transcript};
+
+/// Opens an upload by this program, and begins to send it by tus.
+async fn begin_by_program(service: &Service, user_agent: &str) {
+    let open = requests::client().post(format!("{}/tus", service.base)).bearer_auth(&service.admin);
+    let open = open.header("tus-resumable", "1.0.0").header("upload-length", "11").header("user-agent", user_agent);
+    let opened = open.send().await.unwrap();
+    assert_eq!(opened.status(), 201);
+    let path = opened.headers()["location"].to_str().unwrap().to_owned();
+    let append = requests::client().patch(path).bearer_auth(&service.admin).header("tus-resumable", "1.0.0");
+    let append = append.header("upload-offset", "0").header("content-type", "application/offset+octet-stream");
+    let appended = append.header("user-agent", "another/1.0").body("hello").send().await.unwrap();
+    assert_eq!(appended.status(), 204);
+}
 
 /// Uploads of one millisecond have no order, and this clock stands.
 const LATER: Duration = Duration::from_millis(1);
@@ -124,6 +140,21 @@ on_both_services! {
             let open = walk(service, &service.admin, &format!("state=open&limit={limit}")).await;
             assert_eq!(open, ["three.txt", "two.bin"]);
         }
+    }
+
+    async fn an_administrator_sees_who_sends_and_who_serves(service, idle()) {
+        begin_by_program(service, "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0").await;
+        let listed = get(service, &service.admin, "/v1/uploads").await;
+        let upload = &listed["uploads"][0];
+        assert_eq!((&upload["client"], &upload["node"]), (&json!("Firefox/133.0"), &json!(process_name())), "{upload}");
+        // The row says who had the lease last.
+        let id: UploadId = upload["id"].as_str().unwrap().parse().unwrap();
+        let mut moved = service.database.store.find_upload(id).await.unwrap().unwrap().serve_from("node-2:7");
+        service.database.store.commit(Tx::new().quietly(&mut moved)).await.unwrap();
+        assert_eq!(get(service, &service.admin, "/v1/uploads").await["uploads"][0]["node"], "node-2:7");
+        let reader = service.key("read").await;
+        let seen = get(service, &reader, "/v1/uploads").await;
+        assert!(seen["uploads"][0].get("client").is_none() && seen["uploads"][0].get("node").is_none(), "{seen}");
     }
 
     async fn a_tenant_sees_its_own_and_an_operator_all(service, idle()) {

@@ -21,13 +21,29 @@ async fn one_is_retried_and_one_discarded(service: &Service, names: &Names, lost
         < 202
         > POST /v1/admin/jobs/$first/retry
         < 404
-        > DELETE /v1/admin/jobs/$second
+        > DELETE /v1/admin/jobs/$second {"reason": 7}
+        < 422
+        > DELETE /v1/admin/jobs/$second {"why": "?"}
+        < 422
+        > DELETE /v1/admin/jobs/$second {"reason": "$long"}
+        < 422
+        > DELETE /v1/admin/jobs/$second {"reason": " its sender <b>has</b> sent it again "}
         < 204
+        > DELETE /v1/admin/jobs/$second {"reason": "twice"}
+        < 404
+        > GET /v1/admin/jobs/$second
+        < 200 {"id": "$second", "state": "discarded", "discarded": {"reason": "its sender <b>has</b> sent it again"}}
+        > GET /v1/admin/assets/$asset/jobs
+        < 200 {"jobs": [{"id": "$second", "state": "discarded", "discarded": {"reason": "its sender <b>has</b> sent it again"}}]}
+        > GET /v1/admin/audit?action=job.discard
+        < 200 {"entries": [{"action": "job.discard", "after": {"reason": "its sender <b>has</b> sent it again"}}]}
         > POST /v1/admin/jobs/retry
         < 200 {"retried": 0}
     "#,
         first = names["first"],
-        second = names["second"]
+        second = names["second"],
+        asset = gone,
+        long = "x".repeat(501)
     );
     until(service, &lost, |asset| asset.state.name() == "ready").await;
     transcript!(

@@ -7,6 +7,7 @@ mod media;
 mod offers;
 mod overview;
 mod quarantine;
+mod queues;
 mod rot;
 mod scanning;
 mod types;

@@ -17,6 +17,13 @@ use crate::on_both_databases;
 
 const LEASE: Duration = Duration::from_secs(30);
 
+/// Number of jobs that wait, and how many of them wait for their first and for another try.
+async fn waiting(store: &dyn Store) -> (u64, u64, u64) {
+    let counts = store.list_job_counts(None).await.unwrap();
+    let ready = counts.iter().find(|counted| counted.state == JobState::Ready).unwrap();
+    (ready.count, ready.scheduled, ready.retrying)
+}
+
 async fn owed(store: &dyn Store, count: usize) -> Vec<JobId> {
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -97,7 +104,9 @@ on_both_databases! {
         let release = back(job, Some(later), "try again");
         db.store.commit(Tx::new().with(release)).await.unwrap();
         assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
+        assert_eq!(waiting(&*db.store).await, (1, 0, 1));
         db.clock.advance(Duration::from_secs(5));
+        assert_eq!(waiting(&*db.store).await, (1, 0, 0));
         let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         assert_eq!(job.attempt, 2);
         db.store.commit(Tx::new().with(back(job, None, "gave up"))).await.unwrap();
@@ -118,6 +127,7 @@ on_both_databases! {
         let normal = owe(Priority::Normal, now).await;
         owe(Priority::High, after(now, LEASE)).await;
         let high = owe(Priority::High, now).await;
+        assert_eq!(waiting(&*db.store).await, (4, 1, 0));
         let claimed = db.store.claim_jobs(JobKind::Process, LEASE, 2).await.unwrap();
         assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [high, normal]);
         assert_eq!(db.store.claim_jobs(JobKind::Process, LEASE, 9).await.unwrap()[0].id, low);

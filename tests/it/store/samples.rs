@@ -61,6 +61,8 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         key: format!("o/{}", asset.id),
         write_token: "token".to_owned(),
         external_id: None,
+        node: Some("node-1:4711".to_owned()),
+        client: Some("curl/8.5.0".to_owned()),
         created_at: now,
         changed_at: now,
         last_activity_at: now,

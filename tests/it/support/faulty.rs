@@ -23,7 +23,7 @@ use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::findings::StoredDamage;
 use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, CollectionId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
-use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob};
+use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob, QueueConcurrency};
 use gantry::domain::key::ApiKey;
 use gantry::domain::maintenance::MaintenanceMode;
 use gantry::domain::plan::{PartNumber, StoreProfile};
@@ -400,6 +400,7 @@ pass_on! {
     async fn list_due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;
     async fn seed_jobs(&self, jobs: &[NewJob]) -> ();
     async fn list_paused_kinds(&self) -> Vec<JobKind>;
+    async fn list_queue_concurrency(&self) -> Vec<QueueConcurrency>;
     async fn list_jobs(&self, query: &JobQuery) -> Vec<JobEntry>;
     async fn find_job(&self, work: JobSubject) -> Option<JobEntry>;
     async fn list_job_counts(&self, tenant: Option<TenantId>) -> Vec<JobCount>;

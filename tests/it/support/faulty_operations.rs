@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gantry::domain::clock::Timestamp;
 use gantry::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
 use gantry::domain::job::{JobEntry, JobKind, JobState};
-use gantry::domain::job_attempt::JobAttempt;
+use gantry::domain::job_attempt::{AttemptMinute, JobAttempt};
 use gantry::domain::node::ServiceNode;
 use gantry::store::{
     AssetTotal, BacklogGauges, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery,
@@ -35,6 +35,7 @@ pass_on_operations! {
     async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
     async fn list_asset_jobs(&self, asset: AssetId) -> Vec<JobEntry>;
     async fn list_asset_attempts(&self, asset: AssetId, limit: u32) -> Vec<JobAttempt>;
+    async fn count_attempt_minutes(&self, tenant: Option<TenantId>, since: Timestamp, most: u32) -> Vec<AttemptMinute>;
     async fn list_dead_deliveries(&self, tenant: Option<TenantId>, limit: u32) -> Vec<DeliveryId>;
     async fn note_node(&self, node: &ServiceNode, forgotten: Timestamp) -> ();
     async fn forget_node(&self, id: uuid::Uuid) -> ();

@@ -94,6 +94,9 @@ struct DiscardArgs {
     /// Jobs' ids.
     #[arg(value_name = "ID", required = true)]
     ids: Vec<String>,
+    /// Why the work is not done, for the audit trail and the job's history.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -188,7 +191,7 @@ impl DiscardArgs {
         let (api, reporter) = self.server.connect_for_requests()?;
         let mut errors = Vec::new();
         for id in &self.ids {
-            if let Err(error) = api.discard_job(id, &reporter).await {
+            if let Err(error) = api.discard_job(id, self.reason.as_deref(), &reporter).await {
                 note_failure(&reporter, self.ids.len(), id, error, &mut errors);
             }
         }

@@ -6,6 +6,7 @@ use crate::client::error::Result;
 
 mod jobs;
 mod lists;
+mod queues;
 mod tenants;
 mod webhooks;
 
@@ -17,6 +18,7 @@ Examples:
   gantry admin uploads --idle-for 10m
   gantry admin dead-letters
   gantry admin dead-letters retry --all
+  gantry admin queues concurrency process 8       # in each worker; `default` goes back to the settings
   gantry admin webhooks deliveries 01994f6e-6c1c-7d52-9b0e-3f2b8a9c7d11 --state dead
   gantry admin audit --action asset. --since 2026-01-31T12:00:00Z
   gantry admin tenant delete acme                  # only counts; --apply deletes";
@@ -30,6 +32,8 @@ pub(in crate::cli) enum AdminCommand {
     Jobs(jobs::JobsArgs),
     /// List jobs that were given up, retry or discard them.
     DeadLetters(jobs::DeadLettersArgs),
+    /// List queues of jobs; pause one, or set how many of its jobs run at once.
+    Queues(queues::QueuesArgs),
     /// List webhook endpoints and their deliveries; send deliveries again.
     Webhooks(webhooks::WebhooksArgs),
     /// List entries of the audit trail: actor, action and subject.
@@ -45,6 +49,7 @@ impl AdminCommand {
             Self::Uploads(uploads) => uploads.run().await,
             Self::Jobs(jobs) => jobs.run().await,
             Self::DeadLetters(letters) => letters.run().await,
+            Self::Queues(queues) => queues.run().await,
             Self::Webhooks(webhooks) => webhooks.run().await,
             Self::Audit(audit) => audit.run().await,
             Self::Tenant(tenant) => tenant.run().await,
