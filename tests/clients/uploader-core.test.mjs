@@ -286,6 +286,8 @@ test("the core in Chromium, on a page of another origin", async (t) => {
     await page.evaluate(() => add());
     await becomes("ready");
     assert.equal(page.workers().length, 1);
+    // On a busy machine the page's own digest comes after the service's.
+    await page.waitForFunction(() => "verified" in item().state);
     const { state, confirmed } = await page.evaluate(() => item());
     assert.deepEqual([state.sha256, state.verified, confirmed], [await digest(path), true, 100 * MIB]);
     assert.equal(puts.length, 7);
@@ -298,6 +300,9 @@ test("the core in Chromium, on a page of another origin", async (t) => {
     let finished = 0;
     for (const share of [0.15 + 0.2 * Math.random(), 0.5 + 0.3 * Math.random()]) {
       const { context, page, puts } = await visit("killed", { uploadBytesPerSecond: 20 * MIB });
+      // However long a busy machine takes to kill: what comes after the next part stays on its way until then.
+      const last = Math.ceil(share * 200 / 16) + 1;
+      await page.route((url) => Number(url.searchParams.get("partNumber")) > last, (route) => (route.request().method() === "PUT" ? undefined : route.continue()));
       await page.setInputFiles("input", path);
       await page.evaluate(() => uploader.restore());
       if (await page.evaluate(() => uploader.state.items.length) > 0) {
@@ -368,6 +373,7 @@ test("the core in Chromium, on a page of another origin", async (t) => {
       await page.setInputFiles("input", source);
       assert.deepEqual(await page.evaluate(() => reselect().then(({ matched }) => matched.length)), 1);
       await becomes("ready");
+      await page.waitForFunction(() => "verified" in item().state);
       const { state } = await page.evaluate(() => item());
       assert.deepEqual([state.sha256, state.verified], [await digest(source), true]);
       assert.ok(appends[before] >= confirmed, `${appends} after ${confirmed}`);
