@@ -46,7 +46,7 @@ const COSTS: &[(&str, &[&str])] = &[
 async fn costs_on(database: Database) {
     let log = Arc::new(CallLog::default());
     let gate: Arc<dyn Gate> = log.clone();
-    let service = Service::start(database, Shape { works: false, gate: Some(gate), ..Shape::default() }).await;
+    let service = &Service::start(database, Shape { works: false, gate: Some(gate), ..Shape::default() }).await;
     // The first round warms what is cached.
     for round in 0..2 {
         let mut costs = Vec::new();

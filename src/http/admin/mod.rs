@@ -12,6 +12,7 @@ mod queue_view;
 mod routes;
 mod storage_view;
 mod upload_view;
+mod verification;
 mod view;
 mod wire;
 
@@ -22,6 +23,7 @@ pub(super) fn routes() -> ApiRoutes {
         .merge(maintenance::routes())
         .merge(instance::routes())
         .merge(performance::routes())
+        .merge(verification::routes())
         .merge(routes::upload_routes())
         .merge(routes::reprocess_routes())
 }

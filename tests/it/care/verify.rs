@@ -15,6 +15,7 @@ use super::{Home, file, report};
 use crate::on_both_services;
 use crate::processing::{TestSteps, bring, idle, nothing_owed, photo, row, settled, work};
 use crate::support::bucket::{data_file, flip_bit};
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::noise;
 
@@ -79,6 +80,21 @@ on_both_services! {
         let key = row(service, &assets[0]).await.state.content().unwrap().key.clone();
         service.blobs.delete(&key).await.unwrap();
         assert_eq!(verify(service, false).await.1, [("object_missing", id(&assets[0]))]);
+        // Over the API, line by line.
+        let ask = |body: serde_json::Value| {
+            let asked = requests::client().post(format!("{}/v1/admin/verify", service.base)).json(&body);
+            async { asked.bearer_auth(&service.admin).send().await.unwrap() }
+        };
+        let answer = ask(serde_json::json!({ "digests": true })).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"application/x-ndjson".parse().unwrap()));
+        let text = answer.text().await.unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), &lines[0]["inconsistency"]["asset"]), (2, &assets[0].clone().into()), "{text}");
+        let report = &lines[1]["report"];
+        assert_eq!((&report["assets"], &report["inconsistencies"], &report["whole"]), (&2.into(), &1.into(), &true.into()));
+        assert_eq!(ask(serde_json::json!({ "sample": 0 })).await.status(), 422);
+        let nobody = ask(serde_json::json!({ "tenant": "nobody" })).await.text().await.unwrap();
+        assert!(nobody.contains("\"error\":{\"code\":\"not_found\""), "{nobody}");
         // As the sweep would find it; the test ends clean.
         service.blobs.put_object(&key, None, PutPayload::of(Bytes::from(noise(70_000, 1)))).await.unwrap();
     }
