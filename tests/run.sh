@@ -124,8 +124,16 @@ client_tests() {
     cat "$logs/${script##*/}"
   done
   say "tests/clients/*.test.mjs and the uploader's own tests"
-  node --test --test-reporter=spec tests/clients/*.test.mjs web/uploader/test/core/*.test.js || failed=1
+  node --test --test-reporter=spec tests/clients/*.test.mjs web/uploader/test/core/*.test.js | tee "$logs/node" || failed=1
   return $failed
+}
+
+# The names of tests that failed, for the end of a long output.
+failed_tests() {
+  grep -hE '^── .*: FAILED' "$logs"/*.test.* || true
+  # Node's runner lists them once more after its sums.
+  sed -n '/^✖ failing tests:/,$p' "$logs/node" 2>/dev/null | grep -E '^(test at|✖ )' || true
+  grep -E '^test .* FAILED' "$logs/rust" || true
 }
 
 # The files of infra/, by their own tools.
@@ -172,6 +180,7 @@ case $mode in
     for step in infra_tests client_tests sdk_tests rust_tests; do
       "$step" || failed+=("$step")
     done
+    failed_tests
     say "all of it took $SECONDS s"
     grep '^test result' "$logs/rust"
     [ ${#failed[@]} -eq 0 ] || { say "FAILED: ${failed[*]}"; exit 1; }

@@ -72,12 +72,14 @@ impl DatabaseHandle {
         let mut servers = None;
         let store = match &config.database {
             DatabaseConfig::Sqlite(file) => {
-                let options = SqliteOptions { reserve: config.disk_reserve, auto_migrate: config.auto_migrate };
+                let (reserve, slow_query) = (config.disk_reserve, config.slow_query);
+                let options = SqliteOptions { reserve, auto_migrate: config.auto_migrate, slow_query };
                 Box::pin(sqlite::open_with(file, Arc::clone(&clock), options)).await
             }
             DatabaseConfig::Postgres(url) => {
                 let (connections, auto_migrate) = (config.database_connections, config.auto_migrate);
-                let options = postgres::PostgresOptions { connections, clock: None, auto_migrate };
+                let slow_query = config.slow_query;
+                let options = postgres::PostgresOptions { connections, clock: None, auto_migrate, slow_query };
                 let parsed = postgres::DatabaseServers::parse(url).context("the database cannot be opened")?;
                 let servers = servers.insert(parsed);
                 Box::pin(postgres::open_servers(servers, options)).await

@@ -1,6 +1,6 @@
 //! Log lines on standard error: text for people, JSON for programs.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::Context as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -9,9 +9,26 @@ use tracing_subscriber::{Layer, reload};
 
 use crate::config::ServiceConfig;
 use crate::log_level;
-use crate::metrics;
+use crate::metrics::{self, call_times};
 #[cfg(feature = "otlp")]
 use crate::traces;
+
+/// Standard error, whose failure stops nobody: a line that it does not take is counted, and the caller goes on.
+struct LogOutput;
+
+impl Write for LogOutput {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // The whole line at once, so that lines of several threads do not mix.
+        if io::stderr().write_all(line).is_err() {
+            metrics::process().record_log_dropped();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The export of traces, if the settings or the standard variables ask for it.
 #[cfg(feature = "otlp")]
@@ -33,13 +50,13 @@ pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
     let directives = log_level::with_environment(&config.log_level);
     let filter = log_level::parse_filter(&directives).context("log.level cannot be read")?;
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| LogOutput);
     let lines = if config.log_json {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
     } else {
-        lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).boxed()
+        lines.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).boxed()
     };
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter)).with(call_times::layer());
     #[cfg(feature = "otlp")]
     let registry = registry.with(trace_layer(config)?);
     registry.init();

@@ -73,6 +73,18 @@ impl ApiClient {
         self.request_json(&ApiRequest::new("sending the delivery again", Method::POST, path), notices).await
     }
 
+    /// Begins the figures of calls of the node that answers anew.
+    pub async fn reset_call_times(&self, notices: &dyn RetryObserver) -> Result<()> {
+        let ask = ApiRequest::new("resetting the figures of calls", Method::DELETE, "/v1/admin/performance".to_owned());
+        self.request_bytes(&ask, notices).await.map(|_| ())
+    }
+
+    /// Makes the node that answers forget its cached rows.
+    pub async fn clear_caches(&self, notices: &dyn RetryObserver) -> Result<()> {
+        let ask = ApiRequest::new("clearing the caches", Method::DELETE, "/v1/admin/caches".to_owned());
+        self.request_bytes(&ask, notices).await.map(|_| ())
+    }
+
     /// Sends a test to an endpoint; the delivery, as the server wrote it.
     pub async fn test_webhook(&self, webhook: &str, notices: &dyn RetryObserver) -> Result<Value> {
         let path = format!("/v1/webhooks/{}/test", segment(webhook));

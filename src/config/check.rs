@@ -133,6 +133,7 @@ pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSett
         database: database(&mut c, &data_dir),
         disk_reserve: c.size("limits.disk_reserve"),
         database_connections: c.number("database.connections"),
+        slow_query: c.time("database.slow_query"),
         auto_migrate: c.flag("database.auto_migrate"),
         store: store(&mut c),
         signing_keys: signing_keys(&mut c),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::domain::issuer::JwtIssuer;
 use crate::engine;
@@ -54,6 +55,8 @@ pub struct ServiceConfig {
     pub disk_reserve: u64,
     /// Maximum connections to PostgreSQL.
     pub database_connections: u32,
+    /// Time after which a statement is logged as slow.
+    pub slow_query: Duration,
     /// Whether a start brings the schema up to date.
     pub auto_migrate: bool,
     /// The object store.

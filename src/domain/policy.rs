@@ -18,6 +18,8 @@ use super::name::{FileName, MediaType, TypePattern};
 pub const DEFAULT_POLICY: &str = "default";
 /// Entries in a list of a policy, at most.
 const MAX_LIST_ENTRIES: usize = 200;
+/// Longest time of a [`CacheRule`] in seconds: a year.
+const MAX_CACHE_SECONDS: u64 = 31_536_000;
 
 /// A named set of rules of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,9 @@ pub struct PolicyRules {
     /// Permission to fetch a ready asset without a credential or link.
     #[serde(skip_serializing_if = "is_default")]
     pub visibility: Visibility,
+    /// Time for which caches may keep the content of public assets without asking again; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheRule>,
     /// Mode of delivery: a value of `GANTRY_DELIVERY`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
@@ -117,6 +122,52 @@ pub enum Visibility {
     Private,
     /// Every caller that knows the id.
     Public,
+}
+
+/// Times in seconds for which caches may keep public content (RFC 9111 §5.2.2, RFC 5861 §3 and §4). Without `max_age` a
+/// browser asks every time if its copy is still right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheRule {
+    /// Every cache, that of a browser included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    /// Shared caches alone, instead of `max_age`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_maxage: Option<u64>,
+    /// Time after that in which a cache may answer with its copy while it asks again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_while_revalidate: Option<u64>,
+    /// Time after that in which a cache may answer with its copy if this service does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_if_error: Option<u64>,
+}
+
+impl CacheRule {
+    /// Directives of the rule, by name.
+    fn directives(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = [
+            ("max-age", self.max_age),
+            ("s-maxage", self.s_maxage),
+            ("stale-while-revalidate", self.stale_while_revalidate),
+            ("stale-if-error", self.stale_if_error),
+        ];
+        all.into_iter().filter_map(|(name, seconds)| Some((name, seconds?)))
+    }
+
+    /// The value of `Cache-Control` for public content.
+    #[must_use]
+    pub fn cache_control(&self) -> String {
+        let mut text = "public".to_owned();
+        if self.max_age.is_none() {
+            // `s-maxage` still counts for shared caches (RFC 9111 §5.2.2.10).
+            text += if self.s_maxage.is_some() { ", max-age=0" } else { ", no-cache" };
+        }
+        for (name, seconds) in self.directives() {
+            text += &format!(", {name}={seconds}");
+        }
+        text + ", no-transform"
+    }
 }
 
 /// An invalid rule, or a request that violates a rule.
@@ -195,6 +246,15 @@ impl PolicyRules {
         }
         if self.scan == ScanRule::Required && self.scan_incomplete == Some(IncompleteScanRule::Accept) {
             return Err(objection("scan_incomplete", "must be fail if scan is required"));
+        }
+        if self.cache.is_some() && self.visibility != Visibility::Public {
+            return Err(objection(
+                "cache",
+                "needs the visibility public: private content is never kept without asking",
+            ));
+        }
+        if self.cache.is_some_and(|cache| cache.directives().any(|(_, seconds)| seconds > MAX_CACHE_SECONDS)) {
+            return Err(objection("cache", format!("has times of at most {MAX_CACHE_SECONDS} seconds, a year")));
         }
         if self.keep_for == Some(0) || self.max_size == Some(0) {
             return Err(objection(
@@ -312,6 +372,16 @@ mod tests {
     }
 
     #[test]
+    fn caches_are_told_what_they_may_keep() {
+        let told = |json| serde_json::from_value::<CacheRule>(json).unwrap().cache_control();
+        assert_eq!(told(serde_json::json!({})), "public, no-cache, no-transform");
+        assert_eq!(told(serde_json::json!({ "s_maxage": 9 })), "public, max-age=0, s-maxage=9, no-transform");
+        let all = serde_json::json!({ "max_age": 1, "s_maxage": 2, "stale_while_revalidate": 3, "stale_if_error": 4 });
+        let text = "public, max-age=1, s-maxage=2, stale-while-revalidate=3, stale-if-error=4, no-transform";
+        assert_eq!(told(all), text);
+    }
+
+    #[test]
     fn nonsense_is_named() {
         for (json, field) in [
             (serde_json::json!({ "content_types": ["images"] }), "content_types"),
@@ -321,6 +391,8 @@ mod tests {
             (serde_json::json!({ "origins": ["example.com"] }), "origins"),
             (serde_json::json!({ "delivery": "pigeon" }), "delivery"),
             (serde_json::json!({ "keep_for": 0 }), "keep_for"),
+            (serde_json::json!({ "cache": { "max_age": 60 } }), "cache"),
+            (serde_json::json!({ "visibility": "public", "cache": { "max_age": 31_536_001 } }), "cache"),
             (serde_json::json!({ "scan": "required", "scan_incomplete": "accept" }), "scan_incomplete"),
         ] {
             assert_eq!(rules(json.clone()).check(&["redirect"]).unwrap_err().field, field, "{json}");

@@ -68,12 +68,12 @@ pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
 pub use minute_counts::MinuteCount;
 pub use operations::{
-    AssetImport, DependencyHealth, Difference, EXPORT_FORMAT, ErasureStep, ExportFilter, ExportLine, ExportedAsset,
-    ExportedContent, ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport, InconsistencyKind,
-    InstanceOverview, JobDiscard, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL, OperationEngine, OperatorAlarm,
-    OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport, TenantErasure, UploadDetail,
-    VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative, check_events, check_ledger,
-    check_object, check_object_key, check_usage,
+    AssetImport, CacheLookups, DependencyHealth, Difference, EXPORT_FORMAT, ErasureStep, ExportFilter, ExportLine,
+    ExportedAsset, ExportedContent, ExportedPolicy, ExportedTenant, FailureSummary, ImportProblem, ImportReport,
+    InconsistencyKind, InstanceOverview, JobDiscard, JobHistory, JobQueues, ListJobs, NODE_NOTE_INTERVAL,
+    OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
+    TenantErasure, UploadDetail, VerifyInconsistency, VerifyObserver, VerifyReport, VerifyScope, check_derivative,
+    check_events, check_ledger, check_object, check_object_key, check_usage,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,

@@ -6,6 +6,8 @@
 //! Caches whose values never become stale use moka alone.
 
 use std::hash::Hash;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
@@ -19,6 +21,20 @@ use crate::metrics;
 const REFRESH_DELAY: Duration = Duration::from_millis(100);
 /// Time beyond the longest age after which entries are dropped to free memory.
 const FREE_DELAY: Duration = Duration::from_secs(60);
+
+/// Origin of [`FORGOTTEN_MICROS`].
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// Microseconds from [`EPOCH`] to the latest [`forget_all`]. Process-wide, as caches are only copies of rows.
+static FORGOTTEN_MICROS: AtomicU64 = AtomicU64::new(0);
+
+fn micros_since_epoch(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(*EPOCH).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Makes every cached value of this process stale: what is asked for next is fetched anew.
+pub(super) fn forget_all() {
+    FORGOTTEN_MICROS.store(micros_since_epoch(Instant::now()) + 1, Ordering::Release);
+}
 
 /// Cached values by key.
 pub(super) struct TtlCache<K, V> {
@@ -40,7 +56,8 @@ struct DatedEntry<V> {
 
 impl<V> DatedEntry<V> {
     fn is_recent(&self, now: Timestamp, stale: Duration) -> bool {
-        self.value.is_ok() && self.fetched_at <= now && now < after(self.fetched_at, stale)
+        let forgotten = micros_since_epoch(self.fetched_instant) < FORGOTTEN_MICROS.load(Ordering::Acquire);
+        self.value.is_ok() && !forgotten && self.fetched_at <= now && now < after(self.fetched_at, stale)
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn vary_by_encoding(headers: &mut HeaderMap, kind: &str, length: usiz
 }
 
 /// True if a text of this type and length is compressed for clients that accept it.
-fn is_compressible(kind: &str, length: u64) -> bool {
+pub(super) fn is_compressible(kind: &str, length: u64) -> bool {
     length >= MIN_COMPRESSED_BYTES && COMPRESSIBLE_TYPES.contains(&kind.split(';').next().unwrap_or_default())
 }
 

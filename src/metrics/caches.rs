@@ -5,9 +5,10 @@ use prometheus_client::registry::Registry;
 use super::labels::PairCounter;
 
 /// Names of the caches; these exist from the start.
-const CACHES: [&str; 11] = [
+const CACHES: [&str; 12] = [
     "api_keys",
     "assets",
+    "grants",
     "issuer_tenants",
     "name_patterns",
     "policies",
@@ -31,6 +32,11 @@ impl CacheMetrics {
             ["cache", "result"],
             CACHES.into_iter().flat_map(|cache| ["hit", "miss"].map(|result| (cache, result))),
         ))
+    }
+
+    /// Look-ups since the start: name of the cache, hits, misses.
+    pub fn list_lookups(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        CACHES.into_iter().map(|cache| (cache, self.0.read(cache, "hit"), self.0.read(cache, "miss")))
     }
 
     /// Counts a look-up.

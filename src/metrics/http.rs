@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::buckets::request_histogram;
+use super::call_times;
 use super::labels::{GaugeGuard, LabelledCounter, gauge};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -142,6 +143,7 @@ impl HttpMetrics {
         // Unmatched routes share a label, and so do unknown methods: the number of labels must stay small.
         let route = route.unwrap_or(OTHER_ROUTE).to_owned();
         let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
+        call_times::record_route(method, &route, took);
         self.seconds.get_or_create(&RouteLabels { route: route.clone() }).observe(took.as_secs_f64());
         self.requests.get_or_create(&HttpRequestLabels { method, route, status }).inc();
     }

@@ -69,6 +69,10 @@ impl PairCounter {
         Self { labels, family }
     }
 
+    pub(super) fn read(&self, first: &'static str, second: &'static str) -> u64 {
+        self.family.get_or_create(&[(self.labels[0], first), (self.labels[1], second)]).get()
+    }
+
     pub(super) fn increment(&self, first: &'static str, second: &'static str) {
         self.family.get_or_create(&[(self.labels[0], first), (self.labels[1], second)]).inc();
     }

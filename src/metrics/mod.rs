@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 mod blobs;
 mod buckets;
 mod caches;
+pub mod call_times;
 mod care;
 mod clocks;
 mod database;

@@ -23,6 +23,7 @@ pub struct ProcessMetrics {
     resident: Gauge,
     open_files: Gauge,
     panics: OnceLock<Counter>,
+    log_dropped: OnceLock<Counter>,
     free_bytes: Gauge,
     data_dir: OnceLock<PathBuf>,
 }
@@ -39,8 +40,8 @@ impl ProcessMetrics {
             resident.clone(),
         );
         registry.register("process_open_fds", "Files and sockets that the process has open", open_files.clone());
-        let (panics, free_bytes, data_dir) = Default::default();
-        Self { resident, open_files, panics, free_bytes, data_dir }
+        let (panics, log_dropped, free_bytes, data_dir) = Default::default();
+        Self { resident, open_files, panics, log_dropped, free_bytes, data_dir }
     }
 
     /// Registers the families with our prefix, the former names among them.
@@ -52,6 +53,8 @@ impl ProcessMetrics {
         registry.register_with_unit("temp_disk_free", about, Unit::Bytes, self.free_bytes.clone());
         let about = "Panics of the process, which are defects: the log has the place of each";
         let _ = self.panics.set(counter(registry, "panics", about));
+        let about = "Log lines that standard error did not take, because its disk is full or its reader is gone";
+        let _ = self.log_dropped.set(counter(registry, "log_dropped", about));
         let build = Family::<[(&'static str, &'static str); 2], Gauge>::default();
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", BUILD_COMMIT.unwrap_or("unknown"))];
         build.get_or_create(&labels).set(1);
@@ -72,6 +75,13 @@ impl ProcessMetrics {
             }
             before(panic);
         }));
+    }
+
+    /// Counts a log line that could not be written.
+    pub fn record_log_dropped(&self) {
+        if let Some(dropped) = self.log_dropped.get() {
+            dropped.inc();
+        }
     }
 
     /// Reads what the kernel knows of the process and its disk.

@@ -61,6 +61,9 @@ pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
 pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, UploadNote, Write};
 
+/// Time after which a statement is logged as slow, where the settings do not say.
+const SLOW_QUERY: Duration = Duration::from_secs(1);
+
 /// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

@@ -146,11 +146,13 @@ pub struct PostgresOptions {
     /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`], and the
     /// database's user needs no right to create tables.
     pub auto_migrate: bool,
+    /// Time after which a statement is logged as slow.
+    pub slow_query: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections: 16, clock: None, auto_migrate: true }
+        Self { connections: 16, clock: None, auto_migrate: true, slow_query: super::SLOW_QUERY }
     }
 }
 
@@ -182,6 +184,7 @@ pub async fn open_servers(servers: &DatabaseServers, options: PostgresOptions) -
     } else {
         read_schema_of(servers).await?.require_current()?;
     }
+    servers.set_slow_query(options.slow_query);
     let writers = (options.connections / 2).max(1);
     let write = servers.open_pool(writers).await?;
     let read = servers.open_pool((options.connections - writers).max(1)).await?;

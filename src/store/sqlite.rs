@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
@@ -127,6 +128,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        .log_statements(LevelFilter::Off)
 }
 
 /// Steps of the schema.
@@ -139,11 +141,13 @@ pub struct SqliteOptions {
     pub reserve: u64,
     /// Whether to bring the schema up to date; otherwise an older schema is refused with [`OpenError::Older`].
     pub auto_migrate: bool,
+    /// Time after which a statement is logged as slow.
+    pub slow_query: Duration,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { reserve: 0, auto_migrate: true }
+        Self { reserve: 0, auto_migrate: true, slow_query: super::SLOW_QUERY }
     }
 }
 
@@ -162,9 +166,10 @@ pub async fn open_with(file: &Path, clock: Arc<dyn Clock>, with: SqliteOptions) 
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     let place = file.display().to_string();
     let failed = |error| OpenError::of(&place, &error);
-    let write = write.connect_with(options(file)).await.map_err(failed)?;
+    let options = options(file).log_slow_statements(LevelFilter::Warn, with.slow_query);
+    let write = write.connect_with(options.clone()).await.map_err(failed)?;
     let read = SqlitePoolOptions::new().max_connections(MAX_READ_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-    let read = read.connect_with(options(file).read_only(true)).await.map_err(failed)?;
+    let read = read.connect_with(options.read_only(true)).await.map_err(failed)?;
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let reserve = Some(DiskReserve::new(dir.to_owned(), with.reserve));
     let clock = StoreClock::Given(clock);

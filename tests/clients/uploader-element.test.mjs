@@ -708,6 +708,7 @@ test("the element on the real core, against the real service on another origin",
   const page_ = (token, more = "") => ({ body: `<gantry-uploader endpoint="${service.url}" token="${token}" ${more}></gantry-uploader>`, script: "/real.js" });
   site.pages["/real"] = page_(service.key);
   site.pages["/wrong"] = page_(`gk_${"0".repeat(32)}.${"0".repeat(64)}`);
+  for (const protocol of ["tus", "ietf"]) site.pages[`/${protocol}`] = page_(service.key, `protocol="${protocol}"`);
   site.pages["/images"] = page_(service.key, 'accept="image/*" max-size="100000"');
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
   t.after(async () => {
@@ -800,6 +801,21 @@ test("the element on the real core, against the real service on another origin",
     await page.waitForFunction(() => told.some(([name]) => name === "ready"));
     await page.context().close();
   });
+
+  for (const [protocol, path] of [["tus", "/tus/"], ["ietf", "/files/"]]) {
+    await t.test(`the page chooses ${protocol}, and all bytes take this way`, async () => {
+      const page = await open(`/${protocol}`);
+      const sent = [];
+      page.on("request", (request) => { if (["PUT", "PATCH"].includes(request.method())) sent.push(new URL(request.url()).pathname); });
+      await choose(page, await big(`${protocol}.bin`, 20 << 20));
+      await choose(page, { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
+      await page.waitForFunction(() => told.filter(([name]) => name === "ready").length === 2);
+      assert.equal(sent.length, 2);
+      assert.ok(sent.every((one) => one.startsWith(path)), `${sent}`);
+      await row(page, `${protocol}.bin`).locator("text=verified").waitFor();
+      await page.context().close();
+    });
+  }
 
   await t.test("a refusal is a sentence with its code and its request", async () => {
     const page = await open("/wrong");

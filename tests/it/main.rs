@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "tests")]
 
 mod blob;
+mod calls;
 mod care;
 mod chaos;
 mod client;

@@ -25,6 +25,7 @@ mod put;
 mod results;
 mod server_args;
 mod session;
+mod stats;
 mod sync;
 mod table;
 mod transfer_args;
@@ -74,6 +75,9 @@ pub(super) enum RemoteCommand {
     /// Look at uploads, jobs, dead letters, webhooks and the audit trail.
     #[command(subcommand, after_help = admin::HELP)]
     Admin(Box<admin::AdminCommand>),
+    /// Show how long requests, verbs and calls take on a node, and its caches.
+    #[command(after_help = stats::HELP)]
+    Stats(stats::StatsArgs),
     /// Fill a fresh instance with data to look at, or remove it again.
     #[command(after_help = demo::HELP)]
     Demo(demo::DemoArgs),
@@ -125,6 +129,7 @@ async fn run_request(command: RemoteCommand) -> Result<()> {
         RemoteCommand::Logout(logout) => logout.run().await,
         RemoteCommand::Whoami(whoami) => whoami.run().await,
         RemoteCommand::Admin(admin) => admin.run().await,
+        RemoteCommand::Stats(stats) => stats.run().await,
         RemoteCommand::Demo(demo) => demo.run().await,
         RemoteCommand::ExitCodes => {
             let _ = std::io::stdout().write_all(exit_codes().as_bytes());

@@ -205,9 +205,10 @@ impl AppendEngine {
     pub async fn terminate_upload(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
-        match upload.state {
-            UploadState::Completing | UploadState::Completed => self.assets.delete_asset(actor, upload.asset).await,
-            _ => self.uploads.abort_upload(upload, Some(actor)).await,
+        let asset = upload.asset;
+        match self.uploads.abort_unless_completed(upload, Some(actor)).await? {
+            true => Ok(()),
+            false => self.assets.delete_asset(actor, asset).await,
         }
     }
 

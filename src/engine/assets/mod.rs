@@ -288,7 +288,8 @@ impl AssetEngine {
             Some(upload) if upload.state == UploadState::Completing => {
                 self.uploads.finish_in_background(upload).await?;
             }
-            Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
+            // A completion may win meanwhile, as the asset shows then.
+            Some(upload) => drop(self.uploads.abort_unless_completed(upload, Some(actor)).await?),
             None => return Err(Error::Internal("an awaiting asset without upload".into()).into()),
         }
         let ended = self.rows.reload_asset(asset.id).await?;

@@ -89,7 +89,7 @@ impl DeliveryEngine {
             media_type: "application/zip".parse().unwrap_or_else(|_| MediaType::octet_stream()),
             sha256: None,
             usual: None,
-            public: false,
+            public: None,
             network: link.network,
             source: DeliverySource::Archive(Arc::new(archive)),
         })

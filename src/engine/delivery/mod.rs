@@ -19,7 +19,7 @@ use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkT
 use crate::domain::ids::AssetId;
 use crate::domain::media_alias::browser_name;
 use crate::domain::name::{FileName, MediaType};
-use crate::domain::policy::Visibility;
+use crate::domain::policy::{CacheRule, Visibility};
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::{self, AuditTrail, AuditedAct};
 use crate::engine::content_reader::ContentReader;
@@ -90,8 +90,8 @@ pub struct OpenedDownload {
     pub sha256: Option<Sha256Digest>,
     /// Delivery mode of the policy, used unless the request asks for another.
     pub usual: Option<DeliveryMode>,
-    /// True if the policy makes the content public, so that shared caches may store it.
-    pub public: bool,
+    /// What caches may keep, if the policy makes the content public; `None`: it is private.
+    pub public: Option<CacheRule>,
     /// The only network that may download by this link.
     network: Option<ClientNetwork>,
     source: DeliverySource,
@@ -182,7 +182,8 @@ impl DeliveryEngine {
     async fn by_its_policy(&self, asset: &Asset, opened: OpenedDownload) -> Result<OpenedDownload> {
         let rules = self.tenants.rules_of(asset).await?;
         let usual = rules.delivery.as_deref().and_then(|name| name.parse().ok());
-        Ok(OpenedDownload { usual, public: rules.visibility == Visibility::Public, ..opened })
+        let public = (rules.visibility == Visibility::Public).then(|| rules.cache.unwrap_or_default());
+        Ok(OpenedDownload { usual, public, ..opened })
     }
 
     /// Opens a download for the holder of a link. A link to a derivative opens no other form. `opening` classifies the
@@ -240,7 +241,7 @@ impl DeliveryEngine {
         let asset = self.asset_to_fetch(asset).await?;
         let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
         let download = self.by_its_policy(&asset, download).await?;
-        Ok(OpenedDownload { network: link.network, public: false, ..download })
+        Ok(OpenedDownload { network: link.network, public: None, ..download })
     }
 
     /// Counts the request if it is a use. `false` if no use is left.
@@ -300,7 +301,7 @@ pub(in crate::engine) fn download(
         media_type: with_charset(&media_type, content.findings.charset.as_deref()),
         sha256: content.sha256,
         usual: None,
-        public: false,
+        public: None,
         network: None,
         source: DeliverySource::Object(content.key.clone()),
     })
@@ -334,7 +335,7 @@ fn derived(
         media_type,
         sha256: None,
         usual: None,
-        public: false,
+        public: None,
         network: None,
         source: DeliverySource::Object(made.key.clone()),
     })

@@ -250,6 +250,10 @@ fn presentation(download: &OpenedDownload) -> ResponseHeaders {
     ResponseHeaders {
         content_type: Some(download.media_type.to_string()),
         disposition: Some(download.disposition.clone()),
-        cache_control: Some("private, no-transform".to_owned()),
+        // Private content is kept by the browser that asked for it alone, as long as its URL is valid.
+        cache_control: Some(match download.public {
+            Some(rule) if rule.max_age.or(rule.s_maxage).is_some() => rule.cache_control(),
+            _ => "private, no-transform".to_owned(),
+        }),
     }
 }

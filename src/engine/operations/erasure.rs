@@ -167,8 +167,7 @@ impl OperationEngine {
                 let page = self.store.list_uploads(&query).await?;
                 for entry in page.uploads {
                     if state == UploadState::Open {
-                        self.uploads.abort_upload(entry.upload, None).await?;
-                        aborted += 1;
+                        aborted += u64::from(self.uploads.abort_unless_completed(entry.upload, None).await?);
                     } else if let Err(error) = self.uploads.finish_upload(entry.upload, CompleteUpload::default()).await
                     {
                         // Its parts and its object are removed with all others.

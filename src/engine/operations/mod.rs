@@ -5,7 +5,7 @@
 //! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine; `uploads`: end or extend one
 //! * `verify`: rows against objects, on demand; `transfer`: rows as text, out and in; `nodes`: processes of the service
 //! * `storage`: what takes up space; `erasure`: a tenant is deleted with everything it has
-//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs
+//! * `snapshot`: numbers for metrics; `log_filter`: which lines this process logs; `performance`: how fast it answers
 
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +35,7 @@ mod log_filter;
 mod nodes;
 mod orphans;
 mod overview;
+mod performance;
 mod queues;
 mod release;
 mod snapshot;
@@ -51,6 +52,7 @@ pub use jobs::{JobDiscard, JobHistory, ListJobs};
 pub use nodes::NODE_NOTE_INTERVAL;
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use overview::{FailureSummary, InstanceOverview};
+pub use performance::CacheLookups;
 pub use queues::JobQueues;
 pub use sweep::{RetentionReport, SweepReport};
 pub use transfer::{

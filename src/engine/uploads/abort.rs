@@ -51,6 +51,16 @@ impl UploadEngine {
         Ok(())
     }
 
+    /// Aborts `upload` as [`Self::abort_upload`] does. `false`: a completion came first, and the upload is completing or
+    /// completed.
+    pub(in crate::engine) async fn abort_unless_completed(&self, upload: Upload, by: Option<&Actor>) -> Result<bool> {
+        match self.abort_upload(upload, by).await {
+            Ok(()) => Ok(true),
+            Err(Error::WrongState { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Ends an upload as expired, unless another request changes it meanwhile.
     pub(in crate::engine) async fn expire_upload(&self, upload: Upload) -> Result<()> {
         let Ok(mut expired) = upload.expire(self.store.now()) else { return Ok(()) };

@@ -7,6 +7,7 @@ mod instance;
 mod job_view;
 mod maintenance;
 mod overview_view;
+mod performance;
 mod queue_view;
 mod routes;
 mod storage_view;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> ApiRoutes {
         .merge(routes::overview_routes())
         .merge(maintenance::routes())
         .merge(instance::routes())
+        .merge(performance::routes())
         .merge(routes::upload_routes())
         .merge(routes::reprocess_routes())
 }

@@ -44,9 +44,11 @@ fn validators(download: &OpenedDownload) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, header_value(&format!("\"{}\"", download.etag)));
     headers.insert(header::LAST_MODIFIED, header_value(&http_date(download.modified)));
-    // An asset's content can be replaced and a link revoked, so caches, also those of browsers, revalidate every time.
-    let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-cache, no-transform" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(shared));
+    // A link can be revoked and an asset deleted, so caches, also those of browsers, revalidate every time unless the
+    // policy allows otherwise.
+    let kept =
+        download.public.map_or_else(|| "private, no-cache, no-transform".to_owned(), |rule| rule.cache_control());
+    headers.insert(header::CACHE_CONTROL, header_value(&kept));
     if let Some(digest) = download.sha256 {
         headers.insert("repr-digest", header_value(&format!("sha-256=:{}:", digest.base64())));
     }

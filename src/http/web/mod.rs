@@ -1,7 +1,6 @@
 //! The start page, the upload page of a grant, the operator's dashboard, the API reference, the guides, their files, and the
 //! modules of the uploader for pages of others, compiled in from `web/`.
 
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,6 +14,7 @@ use super::{AppState, caching, problem};
 
 mod grant_page;
 mod guide_page;
+mod packed_files;
 
 /// Files of the pages, and of the uploader its modules alone.
 #[derive(RustEmbed)]
@@ -186,7 +186,7 @@ fn file_response(site: &AppState, request: &HeaderMap, body: Vec<u8>, kind: &str
         caching::vary_by_encoding(response.headers_mut(), kind, body.len());
         response
     } else {
-        Response::new(Body::from(body))
+        packed_files::packed_response(request, kind, &tag, body)
     };
     let policy = content_security_policy(site, "'none'");
     let headers = response.headers_mut();

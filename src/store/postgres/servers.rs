@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 use tokio::sync::Notify;
@@ -18,7 +19,7 @@ use super::host_list::split_hosts;
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::OsEntropy;
 use crate::domain::reason::{chain, plain_words};
-use crate::store::OpenError;
+use crate::store::{OpenError, SLOW_QUERY};
 
 /// Time within which a server must be found at the start, and a connection while running.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,17 +52,20 @@ struct ServerState {
     current: usize,
     /// Pools that follow a change of the server or of the credentials.
     pools: Vec<PgPool>,
+    /// Time after which a statement is logged as slow.
+    slow_query: Duration,
 }
 
 impl ServerState {
-    fn options(&self) -> Option<&PgConnectOptions> {
-        self.servers.get(self.current)
+    /// How new connections of the pools are opened.
+    fn options(&self) -> PgConnectOptions {
+        let options = self.servers.get(self.current).cloned().unwrap_or_default();
+        options.log_statements(LevelFilter::Off).log_slow_statements(LevelFilter::Warn, self.slow_query)
     }
 
     fn direct_pools(&self) {
-        if let Some(options) = self.options() {
-            self.pools.iter().for_each(|pool| pool.set_connect_options(options.clone()));
-        }
+        let options = self.options();
+        self.pools.iter().for_each(|pool| pool.set_connect_options(options.clone()));
     }
 }
 
@@ -77,7 +81,8 @@ impl DatabaseServers {
         // Without the URL's text, which may hold a password.
         let servers: Vec<_> = parsed.collect::<sqlx::Result<_>>().map_err(|error| malformed(&error.to_string()))?;
         let must_write = demands_primary || servers.len() > 1;
-        let state = Mutex::new(ServerState { servers, current: 0, pools: Vec::new() });
+        let state = ServerState { servers, current: 0, pools: Vec::new(), slow_query: SLOW_QUERY };
+        let state = Mutex::new(state);
         Ok(Self(Arc::new(SharedServers { state, must_write, doubt: Arc::default() })))
     }
 
@@ -98,6 +103,11 @@ impl DatabaseServers {
         state.servers = new;
         state.direct_pools();
         Ok(differ)
+    }
+
+    /// Pools that are opened from now on log statements as slow that take longer.
+    pub(in crate::store) fn set_slow_query(&self, slow: Duration) {
+        self.state().slow_query = slow;
     }
 
     fn state(&self) -> MutexGuard<'_, ServerState> {
@@ -182,8 +192,8 @@ impl DatabaseServers {
         }
         state.current = position;
         state.direct_pools();
-        if let Some(options) = state.options() {
-            tracing::warn!(server = address(options), "connections to the database go to another server now");
+        if let Some(server) = state.servers.get(position) {
+            tracing::warn!(server = address(server), "connections to the database go to another server now");
         }
     }
 
@@ -201,7 +211,7 @@ impl DatabaseServers {
 
     /// A pool for a single connection whose statements may take as long as they take. Connects when it is used.
     pub(in crate::store) fn migration_pool(&self) -> PgPool {
-        let options = self.state().options().cloned().unwrap_or_default();
+        let options = self.state().options();
         PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
     }
 
@@ -221,7 +231,7 @@ impl DatabaseServers {
             })
         });
         let mut state = self.state();
-        let pool = settings.connect_lazy_with(state.options().cloned().unwrap_or_default());
+        let pool = settings.connect_lazy_with(state.options());
         state.pools.retain(|pool| !pool.is_closed());
         state.pools.push(pool.clone());
         pool

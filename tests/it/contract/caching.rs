@@ -93,22 +93,34 @@ on_both_services! {
 
     async fn texts_of_ours_are_compressed_and_nothing_else(service) {
         let encoding = async |path: &str, headers: &[(&str, &str)]| {
-            let all: Vec<_> = headers.iter().copied().chain([("accept-encoding", "gzip, br")]).collect();
+            let asked = [("accept-encoding", "gzip, br")].into_iter().filter(|_| headers.is_empty());
+            let all: Vec<_> = headers.iter().copied().chain(asked).collect();
             let (status, headers, body) = get(service, path, &all).await;
             (status, text(&headers, "content-encoding").to_owned(), text(&headers, "vary").to_lowercase(), body)
         };
-        let (_, packed, vary, body) = encoding("/openapi.json", &[]).await;
-        assert!(packed == "gzip" && vary.contains("accept-encoding"), "{packed} {vary}");
-        let (_, plain, whole) = get(service, "/openapi.json", &[("accept-encoding", "identity")]).await;
-        assert!(text(&plain, "content-encoding").is_empty() && body.len() * 4 < whole.len(), "{} of {}", body.len(), whole.len());
+        for path in ["/openapi.json", "/docs", "/"] {
+            let (_, plain, whole) = get(service, path, &[("accept-encoding", "identity")]).await;
+            assert!(text(&plain, "content-encoding").is_empty(), "{path}");
+            for wished in ["gzip", "br", "zstd"] {
+                let (_, packed, vary, body) = encoding(path, &[("accept-encoding", wished)]).await;
+                assert!(packed == wished && vary.matches("accept-encoding").count() == 1, "{path}: {packed} {vary}");
+                assert!(body.len() * 2 < whole.len(), "{path} in {wished}: {} of {}", body.len(), whole.len());
+            }
+            let (_, packed, _, body) = encoding(path, &[]).await;
+            let mut unpacked = Vec::new();
+            brotli::BrotliDecompress(&mut &body[..], &mut unpacked).unwrap();
+            assert!(packed == "br" && unpacked == whole, "{path}");
+        }
         // Short answers, streams and the bytes of files stay as they are, whatever their type.
         assert_eq!(encoding("/livez", &[]).await.1, "");
         assert_eq!(encoding("/v1/links?limit=1", &[]).await.1, "");
         let page = format!("<!doctype html><html><body>{}</body></html>", "x".repeat(5000));
         let names = ready(service, "page.html", &page).await;
         let path = format!("/v1/assets/{}/content?delivery=stream", names["asset"]);
-        for range in [vec![], vec![("range", "bytes=0-3000")], vec![("range", "bytes=0-1,4-3000")]] {
-            let (status, packed, vary, body) = encoding(&path, &range).await;
+        for range in [None, Some("bytes=0-3000"), Some("bytes=0-1,4-3000")] {
+            let range = range.map(|range| ("range", range)).into_iter();
+            let asked: Vec<_> = range.chain([("accept-encoding", "gzip, br")]).collect();
+            let (status, packed, vary, body) = encoding(&path, &asked).await;
             assert!(packed.is_empty() && !vary.contains("accept-encoding") && body.len() > 2900, "{status} {packed} {vary}");
         }
     }

@@ -53,6 +53,7 @@ const FAMILIES: &[&str] = &[
     "gantry_temp_disk_free_bytes",
     r#"gantry_auth_failures_total{reason="grant"}"#,
     r#"gantry_rate_limited_total{scope="connections"}"#,
+    "gantry_log_dropped_total",
     "gantry_panics_total",
     r#"gantry_cache_requests_total{cache="assets",result="hit"}"#,
     "gantry_alarms",

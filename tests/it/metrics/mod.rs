@@ -4,6 +4,7 @@
 mod exposition;
 mod log_level;
 mod movement;
+mod performance;
 mod snapshot;
 mod timing;
 mod traces;

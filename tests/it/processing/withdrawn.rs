@@ -136,4 +136,30 @@ on_both_services! {
         assert_eq!(deleting.await.unwrap().unwrap().status(), 204);
         nothing_left(service, &asset).await;
     }
+
+    async fn what_is_completed_between_two_looks_is_withdrawn(service, idle()) {
+        let send = |method: reqwest::Method, path: String| {
+            let request = requests::client().request(method, format!("{}{path}", service.base));
+            let version = path.starts_with("/tus").then_some(("tus-resumable", "1.0.0"));
+            version.into_iter().fold(request.bearer_auth(&service.admin), |request, (name, value)| request.header(name, value))
+        };
+        // Each deletion has seen an upload that is open when its last byte arrives and completes it.
+        for (route, held) in [("/v1/assets/", "find_upload_of"), ("/tus/", "find_asset"), ("/files/", "find_asset")] {
+            let opened = send(reqwest::Method::POST, "/tus".into()).header("upload-length", "5").send().await.unwrap();
+            let place = opened.headers()["location"].to_str().unwrap().to_owned();
+            let upload = place.rsplit('/').next().unwrap().to_owned();
+            let asset = service.database.store.find_upload(upload.parse().unwrap()).await.unwrap().unwrap().asset.to_string();
+            let id = if route == "/v1/assets/" { &asset } else { &upload };
+            service.faults.on(held, [Some(Held)]);
+            let deleting = tokio::spawn(send(reqwest::Method::DELETE, format!("{route}{id}")).send());
+            eventually("the deletion is under way", async || service.faults.are_spent() || deleting.is_finished()).await;
+            assert!(!deleting.is_finished(), "{route}: {:?}", deleting.await);
+            let bytes = send(reqwest::Method::PATCH, format!("/tus/{upload}")).header("upload-offset", "0");
+            let bytes = bytes.header("content-type", "application/offset+octet-stream").body("hello");
+            assert_eq!(bytes.send().await.unwrap().status(), 204);
+            service.faults.release();
+            assert_eq!(deleting.await.unwrap().unwrap().status(), 204, "{route}");
+            nothing_left(service, &asset).await;
+        }
+    }
 }

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use super::bucket::{Bucket, EmbeddedHome};
 use super::database::Database;
-use super::faulty::{Faults, FaultyBlobs, FaultyStore};
+use super::faulty::{Faults, FaultyBlobs, FaultyStore, Gate};
 use super::patience::eventually_ok;
 
 /// A running service.
@@ -53,6 +53,8 @@ pub struct Shape {
     pub seaweedfs: bool,
     /// What the store is made to look like.
     pub capabilities: fn(&mut gantry::blob::StoreCapabilities),
+    /// What every call of database and store goes through.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 impl Default for Shape {
@@ -93,7 +95,7 @@ impl Default for Shape {
                 window: Duration::from_secs(60),
             },
         };
-        Self { settings, works: true, seaweedfs: false, capabilities: |_| {} }
+        Self { settings, works: true, seaweedfs: false, capabilities: |_| {}, gate: None }
     }
 }
 
@@ -105,7 +107,7 @@ impl Service {
         let mut capabilities = bucket.capabilities.clone();
         (shape.capabilities)(&mut capabilities);
         let blobs = Arc::new(bucket.blobs.with_capabilities(capabilities));
-        let faults = Faults::default();
+        let faults = shape.gate.map_or_else(Faults::default, Faults::behind);
         let egress = shape.settings.webhooks.egress.clone();
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.operations().mark_bucket().await.unwrap());

@@ -246,6 +246,15 @@ on_both_services! {
             > GET /v1/assets/01890000-0000-7000-8000-000000000000/content
             < 401
             @ $admin
+            > PUT /v1/policies/open {"visibility": "private", "cache": {"max_age": 60}}
+            < 422 {"field": "cache"}
+            > PUT /v1/policies/open {"visibility": "public", "delivery": "stream", "cache": {"max_age": 60, "stale_if_error": 86400}}
+            < 200
+            @ nobody
+            > GET /v1/assets/$asset/content
+            < 200 [hello]
+            | cache-control: public, max-age=60, stale-if-error=86400, no-transform
+            @ $admin
             > PUT /v1/policies/open {}
             < 200
             @ nobody

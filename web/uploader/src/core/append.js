@@ -1,15 +1,31 @@
-// tus 1.0: the bytes in order through the service, where the opened upload says so.
+// The bytes in order through the service, where the opened upload says so: by tus 1.0, or by the resumable uploads of the IETF
+// (draft-ietf-httpbis-resumable-upload) where the page has chosen them.
 
 import { ProblemError, serviceProblem } from "./problem.js";
 
 /** @typedef {import("./job.js").Job} Job */
 /** @typedef {import("./types.js").HttpResponse} HttpResponse */
 
-const VERSION = { "tus-resumable": "1.0.0" };
+/**
+ * @typedef {object} AppendDialect How a protocol says what both can.
+ * @property {string} path
+ * @property {string} contentType The type of bytes that are appended.
+ * @property {Record<string, string>} common The headers of every request.
+ * @property {(last: boolean) => Record<string, string>} completeness Whether the file ends with this request's content.
+ */
+/** @type {{tus: AppendDialect, ietf: AppendDialect}} */
+const DIALECTS = {
+  tus: { path: "/tus", contentType: "application/offset+octet-stream", common: { "tus-resumable": "1.0.0" }, completeness: () => ({}) },
+  // Without a number of the draft the newest version is spoken, and no interim answer comes: pages cannot read those.
+  ietf: { path: "/files", contentType: "application/partial-upload", common: {}, completeness: (last) => ({ "upload-complete": last ? "?1" : "?0" }) },
+};
 /** Bytes of one request: each answer confirms what came before it. */
 const REQUEST_BYTES = 32 * 2 ** 20;
 /** Answers after which the offset is asked for: somebody else was at it. */
 const CONFLICT = 409;
+
+/** @param {Job} job */
+const dialectOf = ({ context: { options } }) => DIALECTS[options.protocol === "ietf" ? "ietf" : "tus"];
 
 /** @param {string} text */
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
@@ -21,10 +37,11 @@ function metadata({ entry }) {
 }
 
 /** Opens the upload of a grant by telling the length; answers with its id. @param {Job} job */
-export async function createByTus(job) {
+export async function createByLength(job) {
   const { entry, context: { api, clock }, signal } = job;
+  const { path, common, completeness } = dialectOf(job);
   const answer = await api.request(entry, signal, {
-    method: "POST", path: "/tus", headers: { ...VERSION, "upload-length": String(entry.size), "upload-metadata": metadata(job) },
+    method: "POST", path, headers: { ...common, ...completeness(false), "upload-length": String(entry.size), "upload-metadata": metadata(job) },
   });
   if (answer.status >= 300) throw serviceProblem(answer, clock.now());
   const id = answer.header("location")?.split("/").pop();
@@ -35,7 +52,7 @@ export async function createByTus(job) {
 /** @param {Job} job @param {import("./types.js").UploadTruth} upload */
 export async function appendAll(job, upload) {
   const { entry } = job;
-  if (upload.size === undefined) await job.persevere("open", () => createByTus(job));
+  if (upload.size === undefined) await job.persevere("open", () => createByLength(job));
   let offset = await job.persevere("append", () => askOffset(job, upload.id));
   job.setConfirmed(offset);
   while (offset < entry.size) {
@@ -52,7 +69,8 @@ export async function appendAll(job, upload) {
 /** @param {Job} job @param {string} id */
 async function askOffset(job, id) {
   const { entry, context: { api, clock }, signal } = job;
-  const answer = await api.request(entry, signal, { method: "HEAD", path: `/tus/${id}`, headers: VERSION });
+  const { path, common } = dialectOf(job);
+  const answer = await api.request(entry, signal, { method: "HEAD", path: `${path}/${id}`, headers: common });
   if (answer.status >= 300) throw serviceProblem(answer, clock.now());
   return offsetOf(answer);
 }
@@ -68,11 +86,12 @@ function offsetOf(answer) {
 async function appendFrom(job, id, from) {
   const { entry, context, signal } = job;
   const most = (await context.limits(signal))?.maxAppend ?? Infinity;
-  const body = job.blob(from, Math.min(entry.size, from + Math.min(REQUEST_BYTES, most)));
+  const end = Math.min(entry.size, from + Math.min(REQUEST_BYTES, most));
+  const { path, contentType, common, completeness } = dialectOf(job);
   job.setConfirmed(from);
   const answer = await context.api.request(entry, signal, {
-    method: "PATCH", path: `/tus/${id}`, kind: "bytes", body, onProgress: (loaded) => job.fly("append", loaded),
-    headers: { ...VERSION, "upload-offset": String(from), "content-type": "application/offset+octet-stream" },
+    method: "PATCH", path: `${path}/${id}`, kind: "bytes", body: job.blob(from, end), onProgress: (loaded) => job.fly("append", loaded),
+    headers: { ...common, ...completeness(end === entry.size), "upload-offset": String(from), "content-type": contentType },
   });
   if (answer.status < 300) {
     const offset = offsetOf(answer);

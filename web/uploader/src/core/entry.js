@@ -42,6 +42,8 @@ export class Entry {
     this.token = undefined;
     /** The file's SHA-256, once this page has made it. @type {string | undefined} */
     this.sha256 = undefined;
+    /** The same while it is being made; null: it cannot be. @type {Promise<string | null> | undefined} */
+    this.whole = undefined;
     /** The `Idempotency-Key` of the creation, where somebody else's upload has this file's fingerprint. @type {string | undefined} */
     this.ownKey = undefined;
     /** @type {import("./job.js").Job | null} */

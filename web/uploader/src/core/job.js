@@ -26,7 +26,7 @@ const RESTARTS = 4;
 const LOSSES_BEFORE_DOUBT = 3;
 /** No proxy refuses bodies as small as this. */
 const LEAST_REFUSED_BYTES = 16 * 1024;
-/** How long the end waits for the digest of the whole. */
+/** How long the completion waits for the digest of the whole: where it comes later, it is compared then. */
 const DIGEST_PATIENCE = 5_000;
 
 /** The name of the lock of an upload. @param {string} id */
@@ -55,8 +55,6 @@ export class Job {
     this.asset = undefined;
     /** @type {Set<() => void>} */
     this.wakers = new Set();
-    /** @type {Promise<string | null> | undefined} */
-    this.whole = undefined;
   }
 
   /** Ends the job, and every request of it. @param {unknown} reason */
@@ -142,10 +140,9 @@ export class Job {
       return this.complete();
     }
     this.move({ kind: "uploading" });
-    if (upload.method === "multipart") {
-      if (entry.size > 0) this.whole = this.digest().catch(() => null);
-      await sendParts(this, upload, urls);
-    } else if (upload.method === "append") await appendAll(this, upload);
+    if (upload.method !== "put" && entry.size > 0) entry.whole = this.digest().catch(() => null);
+    if (upload.method === "multipart") await sendParts(this, upload, urls);
+    else if (upload.method === "append") await appendAll(this, upload);
     else await sendWhole(this, upload.id, put);
     await until(verifyFile(entry), this.signal);
     return this.complete();
@@ -157,7 +154,7 @@ export class Job {
     this.move({ kind: "completing" });
     const patience = new AbortController();
     const timer = clock.setTimeout(() => patience.abort(), DIGEST_PATIENCE);
-    entry.sha256 ??= (await until(this.whole ?? Promise.resolve(null), patience.signal).catch(() => null)) ?? undefined;
+    entry.sha256 ??= (await until(entry.whole ?? Promise.resolve(null), patience.signal).catch(() => null)) ?? undefined;
     clock.clearTimeout(timer);
     return this.persevere("complete", async () => {
       try {

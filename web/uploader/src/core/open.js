@@ -3,7 +3,7 @@
 
 import { askPage, isGrant } from "./api.js";
 import { ProblemError } from "./problem.js";
-import { createByTus } from "./append.js";
+import { createByLength } from "./append.js";
 import { isSmall } from "./form.js";
 
 /** @typedef {import("./types.js").OpenedUpload} OpenedUpload */
@@ -63,7 +63,7 @@ export async function openUpload(job) {
   }
   const token = await api.tokenOf(entry);
   if (isGrant(token) && !isForMany(token) && !grant) {
-    const id = uploadOfGrant(token) ?? await createByTus(job);
+    const id = uploadOfGrant(token) ?? await createByLength(job);
     if (id !== entry.uploadId && entry.arrived) throw new Arrived();
     if (id !== entry.uploadId) entry.forgetUpload();
     return { upload: checked(job, await truth(job, id)) };
@@ -81,8 +81,11 @@ export async function openUpload(job) {
 /** @param {Job} job @param {OpenedUpload} opened @returns {Opened} */
 function adopt(job, opened) {
   job.entry.forgetUpload();
-  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls, form: opened.endpoints?.form };
+  return { upload: checked(job, opened.upload), put: opened.put, urls: opened.multipart?.urls, form: byProtocol(job) ? undefined : opened.endpoints?.form };
 }
+
+/** Whether the page has chosen the protocol in which the bytes go through the service. @param {Job} job */
+const byProtocol = ({ context: { options: { protocol = "auto" } } }) => protocol !== "auto";
 
 /** @param {Job} job @param {string} id */
 async function truth({ entry, context: { api }, signal }, id) {
@@ -119,8 +122,8 @@ async function wishOf(job) {
     content_type: entry.type,
     ...(checksums && { checksum: "sha256" }),
     urls: checksums ? 0 : FIRST_URLS,
-    // Its bytes go through the service, in one request if that succeeds.
-    ...(isSmall(entry) && { method: "append" }),
+    // Its bytes go through the service: those of a small file in one request if that succeeds.
+    ...((isSmall(entry) || byProtocol(job)) && { method: "append" }),
     ...(entry.sha256 && { sha256: entry.sha256 }),
     ...(policy && { policy }),
     metadata: { ...given, ...(entry.path !== entry.name && { path: entry.path }) },

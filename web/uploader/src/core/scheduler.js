@@ -156,14 +156,23 @@ export class Scheduler {
   /** @param {Entry} entry @param {Asset} asset */
   ended(entry, asset) {
     if (asset.state === "ready") {
-      const verified = entry.sha256 !== undefined && entry.sha256 === asset.sha256;
-      this.settle(entry, { kind: "ready", asset, ...(asset.sha256 && { sha256: asset.sha256, verified }) });
+      const { sha256 } = asset;
+      const isPending = entry.sha256 === undefined && entry.whole !== undefined;
+      this.settle(entry, { kind: "ready", asset, ...(sha256 && { sha256, ...(!isPending && { verified: entry.sha256 === sha256 }) }) });
+      if (sha256 && isPending) void this.verifyLater(entry);
       if (asset.derivatives?.some(({ variant }) => variant === THUMBNAIL)) this.wantThumbnail(entry);
       return;
     }
     const reason = asset.reason ?? { code: asset.state, message: `The file is ${asset.state}.` };
     const problem = { ...reason, retryable: false };
     this.settle(entry, { kind: asset.state === "rejected" ? "rejected" : "failed", problem });
+  }
+
+  /** A busy device makes the digest of the whole more slowly than its line is, and the service has the file before. @param {Entry} entry */
+  async verifyLater(entry) {
+    entry.sha256 = (await entry.whole) ?? undefined;
+    const state = this.context.store.items.get(entry.id)?.state;
+    if (state?.kind === "ready") this.move(entry, { ...state, verified: entry.sha256 === state.sha256 });
   }
 
   /** @param {Entry} entry */

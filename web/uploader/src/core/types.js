@@ -75,7 +75,7 @@
  * @property {number} [left] Bytes that the quota still has, where that is known.
  * @property {string[]} [checksums] Algorithms by which the storage checks parts.
  * @property {number} [urlLife] Milliseconds for which a signed URL is good.
- * @property {number} [maxAppend] Bytes of one tus request.
+ * @property {number} [maxAppend] Bytes of one request that appends.
  */
 
 /**
@@ -135,6 +135,9 @@
  * @property {(request: {file: FileInfo, asset: Asset}) => Promise<string>} [link] Makes the links that `link(id)` gives;
  *   by default the service is asked, which needs a token with the scope `link`.
  * @property {{maxFiles?: number, maxSize?: number, types?: string[]}} [limits]
+ * @property {"auto" | "tus" | "ietf"} [protocol] How bytes travel. `auto`, the default: straight to the storage, small files as forms.
+ *   `tus` (1.0) and `ietf` (resumable uploads of the IETF): in order through the service, for networks that reach nothing else. Uploads
+ *   that the page's backend opened keep the method that it chose.
  * @property {{files?: number, requests?: number}} [concurrency] At most 6 requests in flight by default.
  * @property {boolean} [autoStart] Files are sent as soon as they are added; true by default.
  * @property {Record<string, unknown> | ((file: FileInfo) => Record<string, unknown>)} [metadata]

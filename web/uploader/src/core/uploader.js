@@ -15,12 +15,14 @@ import { ACTIVE } from "./state.js";
 /** @typedef {import("./types.js").UploaderOptions} UploaderOptions */
 
 const CANCELLABLE = new Set([...ACTIVE, "paused", "needs-file"]);
+const PROTOCOLS = new Set(["auto", "tus", "ietf"]);
 /** How often the service is asked to forget a cancelled upload. */
 const ABORT_TRIES = 4;
 
 export class FileUploader {
   /** @param {UploaderOptions} options */
   constructor(options) {
+    if (!PROTOCOLS.has(options.protocol ?? "auto")) throw new TypeError("protocol must be \"auto\", \"tus\" or \"ietf\"");
     this.options = options;
     this.context = createContext(options);
     this.scheduler = new Scheduler(this.context, (entry) => this.drop(entry));

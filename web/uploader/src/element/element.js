@@ -15,9 +15,9 @@ import { Words, messagesOf } from "./words.js";
 /** @typedef {Parameters<typeof createUploader>[0]} CoreOptions */
 
 /** Properties that may be set before the element is defined. */
-const PROPERTIES = ["tokenProvider", "grantProvider", "uploader", "options", "messages", "endpoint", "token", "theme", "accept", "name", "multiple"];
+const PROPERTIES = ["tokenProvider", "grantProvider", "uploader", "options", "messages", "endpoint", "token", "theme", "accept", "name", "multiple", "protocol"];
 /** What the core is made of: with another value it is made anew. */
-const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual"]);
+const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual", "protocol"]);
 
 /** Files wait so many milliseconds for a storage that does not answer. */
 const RESTORE_PATIENCE = 2000;
@@ -26,7 +26,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 
 export class GantryUploaderElement extends Base {
   static formAssociated = true;
-  static observedAttributes = ["endpoint", "token", "lang", "dir", "theme", "max-files", "max-size", "accept", "multiple", "manual", "drop", "links", "name"];
+  static observedAttributes = ["endpoint", "token", "lang", "dir", "theme", "max-files", "max-size", "accept", "multiple", "manual", "drop", "links", "name", "protocol"];
 
   /** @type {CoreOptions["token"] | null} */
   #tokenProvider = null;
@@ -148,6 +148,13 @@ export class GantryUploaderElement extends Base {
   get name() { return this.getAttribute("name"); }
   set name(value) { setAttribute(this, "name", value); }
 
+  /** How bytes travel; a word that is none of the three is no choice. @returns {"auto" | "tus" | "ietf"} */
+  get protocol() {
+    const chosen = this.getAttribute("protocol");
+    return chosen === "tus" || chosen === "ietf" ? chosen : "auto";
+  }
+  set protocol(value) { setAttribute(this, "protocol", value); }
+
   get multiple() { return this.getAttribute("multiple") !== "false" && this.getAttribute("max-files") !== "1"; }
   set multiple(multiple) { this.setAttribute("multiple", String(Boolean(multiple))); }
 
@@ -254,6 +261,7 @@ export class GantryUploaderElement extends Base {
       },
       ...(this.#grantProvider && { grant: (request) => /** @type {NonNullable<CoreOptions["grant"]>} */ (this.#grantProvider)(request) }),
       limits: this.#limits,
+      protocol: this.protocol,
       autoStart: this.#autoStart,
       ...this.#options,
     });

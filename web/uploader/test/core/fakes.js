@@ -237,7 +237,9 @@ export class FakeService {
     if (url.pathname === "/v1/uploads") return grant ? problem(403, "forbidden") : this.create(request.json);
     if (url.pathname === "/v1/assets/batch") return grant ? problem(403, "forbidden") : response(200, { results: request.json.ids.map((one) => ({ id: one, asset: this.asset(one) })) });
     if (noun === "assets") return verb === "links" ? response(201, { url: `${ENDPOINT}/d/gd_${id}` }) : this.asset(id) ? response(200, this.asset(id)) : problem(404, "not_found");
+    if (["/tus", "/files"].includes(url.pathname)) return this.byLength(request, grant);
     if (url.pathname.startsWith("/tus/")) return this.tus(request, url.pathname.slice(5));
+    if (url.pathname.startsWith("/files/")) return this.ietf(request, url.pathname.slice(7));
     const upload = this.uploads.get(id);
     if (!upload) return problem(404, "not_found");
     if (request.method === "DELETE") {
@@ -322,11 +324,16 @@ export class FakeService {
   }
 
   complete(upload, { sha256 } = {}) {
-    if (upload.state === "completed") return response(200, this.asset(upload.asset));
+    if (upload.state === "completed") {
+      // The bytes of a fake have no digest but the one that is told.
+      upload.sha256 ??= sha256;
+      return response(200, this.asset(upload.asset));
+    }
     if (upload.state !== "open") return problem(410, "gone");
     const count = upload.method === "multipart" ? Math.ceil(upload.size / upload.partSize) : 1;
     const missing = [];
-    for (let part = 1; part <= count; part++) if (!upload.parts.has(part)) missing.push(part);
+    const whole = upload.method === "append" && upload.offset === upload.size;
+    for (let part = 1; part <= count && !whole; part++) if (!upload.parts.has(part)) missing.push(part);
     if (missing.length > 0) return problem(409, "incomplete", { missing: missing.join(",") });
     upload.state = "completed";
     upload.sha256 = sha256;
@@ -334,18 +341,52 @@ export class FakeService {
     return response(200, this.asset(upload.asset));
   }
 
+  /** The upload of a grant learns its length. */
+  byLength({ path, headers }, upload) {
+    if (path === "/files" && headers["upload-complete"] !== "?0") return problem(400, "invalid");
+    if (path === "/tus" && !headers["tus-resumable"]) return problem(412, "invalid");
+    upload.size = Number(headers["upload-length"]);
+    return response(201, undefined, { location: `${ENDPOINT}${path}/${upload.id}` });
+  }
+
   tus({ method, headers, body }, id) {
     const upload = this.uploads.get(id);
     if (!upload) return response(404);
+    if (!headers["tus-resumable"]) return problem(412, "invalid");
     if (method === "PATCH") {
-      if (Number(headers["upload-offset"]) !== upload.offset) return response(409, undefined, { "upload-offset": String(upload.offset) });
-      upload.offset += body.size;
-      if (upload.offset === upload.size) {
-        upload.parts.set(1, { bytes: upload.size });
-        this.complete(upload);
-      }
+      if (headers["content-type"] !== "application/offset+octet-stream") return problem(415, "unsupported_media_type");
+      if (!this.append(upload, headers, body)) return response(409, undefined, { "upload-offset": String(upload.offset) });
+      if (upload.offset === upload.size) this.completeAppended(upload);
     }
     return response(method === "PATCH" ? 204 : 200, undefined, { "upload-offset": String(upload.offset) });
+  }
+
+  ietf({ method, headers, body }, id) {
+    const upload = this.uploads.get(id);
+    if (!upload) return problem(404, "not_found");
+    if (headers["tus-resumable"]) return problem(400, "other_protocol");
+    const standing = () => ({ "upload-offset": String(upload.offset), "upload-complete": upload.state === "completed" ? "?1" : "?0" });
+    if (method === "HEAD") return headers["upload-complete"] ? problem(400, "invalid") : response(204, undefined, standing());
+    if (headers["content-type"] !== "application/partial-upload") return problem(415, "unsupported_media_type");
+    if (!/^[?][01]$/.test(headers["upload-complete"])) return problem(400, "invalid");
+    if (!this.append(upload, headers, body)) return response(409, { code: "offset_mismatch" }, standing());
+    if (headers["upload-complete"] === "?1") {
+      if (upload.offset !== upload.size) return problem(400, "length_differs");
+      this.completeAppended(upload);
+    }
+    return response(upload.state === "completed" ? 200 : 204, undefined, standing());
+  }
+
+  /** Answers whether the bytes belong where the upload is. */
+  append(upload, headers, body) {
+    if (Number(headers["upload-offset"]) !== upload.offset) return false;
+    upload.offset += body.size;
+    return true;
+  }
+
+  completeAppended(upload) {
+    upload.parts.set(1, { bytes: upload.size });
+    this.complete(upload);
   }
 
   asset(id) {

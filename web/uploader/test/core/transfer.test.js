@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { sha256OfBlob } from "../../src/core/digest.js";
 import { MIB, World, fakeFile } from "./fakes.js";
 
 const world = (t, settings = {}) => {
@@ -78,6 +79,24 @@ test("a large file travels in parts with checksums, and is completed with the di
   assert.ok(w.service.puts().every(({ headers }) => headers["x-amz-checksum-sha256"] && !headers["content-length"]));
   assert.match(upload.sha256, /^[0-9a-f]{64}$/);
   assert.equal(page.item().state.verified, true);
+});
+
+test("a digest of the whole that a busy device makes after the end is compared then", async (t) => {
+  for (const [digest, verified] of [["right", true], ["wrong", false], [null, false]]) {
+    const w = world(t, { processingTime: 2000 });
+    let done;
+    const whole = new Promise((resolve) => { done = resolve; });
+    const page = w.page({ ports: { worker: { sha256: (blob, isWhole) => (isWhole ? whole : sha256OfBlob(blob)), close() {} } } });
+    page.uploader.add([fakeFile(22 * MIB)]);
+    await w.clock.until(() => [...w.service.uploads.values()][0]?.state === "completed");
+    // The service has made its own.
+    [...w.service.uploads.values()][0].sha256 = "right";
+    await page.becomes("ready");
+    assert.deepEqual([page.item().state.sha256, "verified" in page.item().state], ["right", false]);
+    done(digest);
+    await w.clock.advance(100);
+    assert.deepEqual([page.kind(), page.item().state.verified], ["ready", verified]);
+  }
 });
 
 test("an upload that was opened without checksums is sent without them", async (t) => {

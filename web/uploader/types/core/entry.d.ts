@@ -34,6 +34,8 @@ export class Entry {
     token: string | undefined;
     /** The file's SHA-256, once this page has made it. @type {string | undefined} */
     sha256: string | undefined;
+    /** The same while it is being made; null: it cannot be. @type {Promise<string | null> | undefined} */
+    whole: Promise<string | null> | undefined;
     /** The `Idempotency-Key` of the creation, where somebody else's upload has this file's fingerprint. @type {string | undefined} */
     ownKey: string | undefined;
     /** @type {import("./job.js").Job | null} */

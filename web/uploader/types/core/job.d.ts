@@ -43,8 +43,6 @@ export class Job {
     asset: import("./types.js").Asset | undefined;
     /** @type {Set<() => void>} */
     wakers: Set<() => void>;
-    /** @type {Promise<string | null> | undefined} */
-    whole: Promise<string | null> | undefined;
     /** Ends the job, and every request of it. @param {unknown} reason */
     fail(reason: unknown): void;
     /** Ends the pauses between tries. */

@@ -60,6 +60,8 @@ export class Scheduler {
     settle(entry: Entry, state: ItemState): void;
     /** @param {Entry} entry @param {Asset} asset */
     ended(entry: Entry, asset: Asset): void;
+    /** A busy device makes the digest of the whole more slowly than its line is, and the service has the file before. @param {Entry} entry */
+    verifyLater(entry: Entry): Promise<void>;
     /** @param {Entry} entry */
     wantThumbnail(entry: Entry): void;
     fetchThumbnails(): Promise<void>;

@@ -167,7 +167,7 @@ export type Limits = {
      */
     urlLife?: number | undefined;
     /**
-     * Bytes of one tus request.
+     * Bytes of one request that appends.
      */
     maxAppend?: number | undefined;
 };
@@ -322,6 +322,12 @@ export type UploaderOptions = {
         maxSize?: number;
         types?: string[];
     } | undefined;
+    /**
+     * How bytes travel. `auto`, the default: straight to the storage, small files as forms.
+     * `tus` (1.0) and `ietf` (resumable uploads of the IETF): in order through the service, for networks that reach nothing else. Uploads
+     * that the page's backend opened keep the method that it chose.
+     */
+    protocol?: "auto" | "tus" | "ietf" | undefined;
     /**
      * At most 6 requests in flight by default.
      */

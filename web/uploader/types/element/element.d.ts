@@ -41,6 +41,9 @@ export class GantryUploaderElement extends HTMLElement {
     get accept(): string | null;
     set name(value: string | null);
     get name(): string | null;
+    set protocol(value: "auto" | "tus" | "ietf");
+    /** How bytes travel; a word that is none of the three is no choice. @returns {"auto" | "tus" | "ietf"} */
+    get protocol(): "auto" | "tus" | "ietf";
     set multiple(multiple: boolean);
     get multiple(): boolean;
     /** Adds files as if they had been dropped. @param {Iterable<Source>} files */

@@ -1,0 +1,160 @@
+//! What frequent requests cost: the calls of database and object store that each makes once caches are warm. A call more is
+//! a statement or a round trip more for everybody; whoever needs one changes the list here and says why.
+
+use std::mem::take;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use crate::support::database::Database;
+use crate::support::faulty::{Gate, Passage};
+use crate::support::requests;
+use crate::support::service::{Service, Shape};
+use crate::transcript;
+
+/// Names of calls, in their order.
+#[derive(Default)]
+struct CallLog(Mutex<Vec<&'static str>>);
+
+/// Calls of tasks beside the requests.
+const BACKGROUND: [&str; 1] = ["number_events"];
+
+#[async_trait]
+impl Gate for CallLog {
+    async fn enter(&self, operation: &'static str, _words: String) -> Passage {
+        if !BACKGROUND.contains(&operation) {
+            self.0.lock().unwrap().push(operation);
+        }
+        Passage::default()
+    }
+}
+
+/// Requests with the calls that they make.
+const COSTS: &[(&str, &[&str])] = &[
+    ("create, one PUT", &["commit"]),
+    ("create, in parts", &["create_multipart", "commit"]),
+    ("sign a part", &[]),
+    ("status of an upload", &["find_upload"]),
+    ("complete from parts", &["list_parts", "commit", "complete_multipart", "commit"]),
+    ("tus creation", &["commit"]),
+    ("tus PATCH of 1 KiB", &[]),
+    ("an asset", &["find_asset"]),
+    ("a page of assets", &["list_assets"]),
+    ("redirect of a download", &["find_asset"]),
+];
+
+async fn costs_on(database: Database) {
+    let log = Arc::new(CallLog::default());
+    let gate: Arc<dyn Gate> = log.clone();
+    let service = Service::start(database, Shape { works: false, gate: Some(gate), ..Shape::default() }).await;
+    // The first round warms what is cached.
+    for round in 0..2 {
+        let mut costs = Vec::new();
+        let mut note = |what: &'static str| costs.push((what, take(&mut *log.0.lock().unwrap())));
+        note("");
+        let put = transcript!(
+            service,
+            r#"
+            > POST /v1/uploads {"filename": "a", "size": 5, "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
+        "#
+        );
+        note("create, one PUT");
+        let parts = transcript!(
+            service,
+            r#"
+            > POST /v1/uploads {"filename": "b", "size": 5, "method": "multipart"}
+            < 201 {"upload": {"id": "$upload"}, "multipart": {"urls": [{"url": "$url"}]}}
+        "#
+        );
+        note("create, in parts");
+        transcript!(
+            service,
+            r#"
+            > POST /v1/uploads/$upload/parts {"from": 1, "count": 1}
+            < 200
+        "#,
+            upload = parts["upload"]
+        );
+        note("sign a part");
+        transcript!(
+            service,
+            r#"
+            > GET /v1/uploads/$upload
+            < 200
+        "#,
+            upload = parts["upload"]
+        );
+        note("status of an upload");
+        requests::client().put(&parts["url"]).body("hello").send().await.unwrap();
+        note("");
+        transcript!(
+            service,
+            r#"
+            > POST /v1/uploads/$upload/complete {}
+            < 200
+        "#,
+            upload = parts["upload"]
+        );
+        note("complete from parts");
+        let size = 4096.to_string();
+        let tus = |method, path: &str| {
+            let request = requests::client().request(method, format!("{}{path}", service.base));
+            request.bearer_auth(&service.admin).header("tus-resumable", "1.0.0")
+        };
+        let opened = tus(reqwest::Method::POST, "/tus").header("upload-length", &size).send().await.unwrap();
+        assert_eq!(opened.status(), 201);
+        let place = opened.headers()["location"].to_str().unwrap().to_owned();
+        let place = format!("/tus/{}", place.rsplit('/').next().unwrap());
+        note("tus creation");
+        for offset in [0, 1024] {
+            note("");
+            let patch = tus(reqwest::Method::PATCH, &place).header("upload-offset", offset);
+            let patch = patch.header("content-type", "application/offset+octet-stream").body(vec![0; 1024]);
+            assert_eq!(patch.send().await.unwrap().status(), 204);
+        }
+        note("tus PATCH of 1 KiB");
+        requests::client().put(&put["url"]).header("if-none-match", "*").body("hello").send().await.unwrap();
+        transcript!(
+            service,
+            r#"
+            > POST /v1/uploads/$upload/complete {}
+            < 200
+        "#,
+            upload = put["upload"]
+        );
+        note("");
+        transcript!(
+            service,
+            r#"
+            > GET /v1/assets/$asset
+            < 200
+        "#,
+            asset = put["asset"]
+        );
+        note("an asset");
+        transcript!(
+            service,
+            r#"
+            > GET /v1/assets?limit=2
+            < 200
+        "#
+        );
+        note("a page of assets");
+        costs.retain(|(what, _)| !what.is_empty());
+        let expected: Vec<_> = COSTS.iter().map(|(what, calls)| (*what, calls.to_vec())).collect();
+        if round == 1 {
+            assert_eq!(costs, expected);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frequent_requests_make_no_call_more_than_is_listed_on_sqlite() {
+    costs_on(Database::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frequent_requests_make_no_call_more_than_is_listed_on_postgres() {
+    costs_on(Database::postgres().await).await;
+}
