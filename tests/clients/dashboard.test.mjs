@@ -555,7 +555,7 @@ test("an operator sees who serves and sends an upload, what takes up space, and 
   await t.test("the list and the panel of an upload name its client, its node and its parts in the store", async () => {
     await visit(page, "uploads?state=open");
     const row = main.locator("tbody tr", { hasText: "slow.bin" });
-    assert.match(await row.innerText(), /<img src=x onerror=alert\(1\)>\/1\.0/);
+    assert.match(await row.innerText(), /<img src=x onerror=alert>\/1\.0/);
     assert.match(await row.innerText(), /:\d+/);
     assert.equal(await main.locator("img[src=x]").count(), 0);
     const [{ id }] = (await dashboard.api("GET", "/v1/uploads?state=open")).uploads;
@@ -564,7 +564,7 @@ test("an operator sees who serves and sends an upload, what takes up space, and 
     const shown = await panel.innerText();
     const detail = await dashboard.api("GET", `/v1/admin/uploads/${id}`);
     assert.ok(detail.store_upload_id && shown.includes(detail.store_upload_id) && shown.includes(detail.object_key), shown);
-    assert.ok(shown.includes(detail.node) && shown.includes("<img src=x onerror=alert(1)>/1.0"), shown);
+    assert.ok(shown.includes(detail.node) && shown.includes("<img src=x onerror=alert>/1.0"), shown);
     assert.deepEqual(await violations(page), []);
   });
 
