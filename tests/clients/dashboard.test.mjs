@@ -528,3 +528,93 @@ test("the dashboard", async (t) => {
 
   await t.test("nothing complained", () => assert.deepEqual(dashboard.complaints, []));
 });
+
+/** Ten minutes go by since the last pass over all assets. */
+const LET_PASS = `
+import sqlite3, sys
+rows = sqlite3.connect(sys.argv[1], timeout=10)
+rows.execute("UPDATE storage_pass SET started_at = started_at - 600 * 1000000, finished_at = finished_at - 600 * 1000000")
+rows.commit()
+`;
+
+test("an operator sees who serves and sends an upload, what takes up space, and sets how many jobs run", async (t) => {
+  const dashboard = await Dashboard.open(t);
+  const { service } = dashboard;
+  await fetch(`${service.url}/v1/uploads`, {
+    method: "POST", headers: { authorization: `Bearer ${service.key}`, "content-type": "application/json", "user-agent": "<img src=x onerror=alert(1)>/1.0" },
+    body: JSON.stringify({ filename: "slow.bin", size: 20_000_000, method: "multipart" }),
+  });
+  const { upload } = await dashboard.api("POST", "/v1/uploads", { filename: "notes.txt", size: 5, method: "append" });
+  const sent = await fetch(`${service.url}/v1/uploads/${upload.id}/content`, { method: "PUT", headers: { authorization: `Bearer ${service.key}` }, body: "hello" });
+  assert.ok(sent.ok);
+  await until(async () => (await dashboard.api("GET", "/v1/assets?state=ready")).assets.length === 1);
+  const page = await dashboard.page();
+  const main = page.locator("main#main");
+  const panel = page.locator("aside.panel");
+
+  await t.test("the list and the panel of an upload name its client, its node and its parts in the store", async () => {
+    await visit(page, "uploads?state=open");
+    const row = main.locator("tbody tr", { hasText: "slow.bin" });
+    assert.match(await row.innerText(), /<img src=x onerror=alert>\/1\.0/);
+    assert.match(await row.innerText(), /:\d+/);
+    assert.equal(await main.locator("img[src=x]").count(), 0);
+    const [{ id }] = (await dashboard.api("GET", "/v1/uploads?state=open")).uploads;
+    await row.getByRole("link", { name: /slow/ }).click();
+    await panel.getByRole("heading", { name: "In the store" }).waitFor();
+    const shown = await panel.innerText();
+    const detail = await dashboard.api("GET", `/v1/admin/uploads/${id}`);
+    assert.ok(detail.store_upload_id && shown.includes(detail.store_upload_id) && shown.includes(detail.object_key), shown);
+    assert.ok(shown.includes(detail.node) && shown.includes("<img src=x onerror=alert>/1.0"), shown);
+    assert.deepEqual(await violations(page), []);
+  });
+
+  await t.test("a queue's concurrency is changed and goes back to the setting, and its throughput is shown", async () => {
+    await visit(page, "queues");
+    const card = main.getByRole("region", { name: "Queue process" });
+    assert.match(await card.innerText(), /1 finished, 0 failed in the last hour/);
+    assert.match(await card.innerText(), /scheduled[\s\S]*retry/);
+    await card.getByRole("button", { name: "Concurrency" }).click();
+    await confirm(page, "Change", { "At once in each worker": "7" });
+    await card.getByText("7 at once in each worker").waitFor();
+    const queue = async () => (await dashboard.api("GET", "/v1/admin/queues")).queues.find(({ kind }) => kind === "process");
+    assert.equal((await queue()).concurrency, 7);
+    await screenshot(page, "queues-concurrency");
+    assert.deepEqual(await violations(page), []);
+    await card.getByRole("button", { name: "Concurrency" }).click();
+    await confirm(page, "Change", { "At once in each worker": "" });
+    await until(async () => (await queue()).concurrency === null);
+    assert.equal(await main.getByRole("region", { name: "Queue erase" }).getByRole("button", { name: "Concurrency" }).count(), 0);
+  });
+
+  await t.test("what takes up space leads to its rows", async () => {
+    await until(async () => (await dashboard.api("GET", "/v1/admin/storage")).measured_at);
+    await dashboard.change(LET_PASS);
+    await until(async () => {
+      await dashboard.api("POST", "/v1/admin/chores/rollup/run", {});
+      return (await dashboard.api("GET", "/v1/admin/storage")).files === 1;
+    });
+    for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["320", { viewport: { width: 320, height: 640 } }]]) {
+      const other = await dashboard.page({ hash: "#/storage", ...options });
+      await other.getByRole("heading", { name: "By tenant" }).waitFor();
+      await screenshot(other, `storage-${name}`);
+      assert.deepEqual(await violations(other), [], name);
+      const wide = await other.evaluate(() => Math.max(...["body", "main"].map((one) => document.querySelector(one)).map((one) => one.scrollWidth - one.clientWidth)));
+      assert.ok(wide <= 1, `${wide} px too wide: ${name}`);
+      await other.context().close();
+    }
+    await visit(page, "storage");
+    await main.getByRole("link", { name: "text", exact: true }).click();
+    await settled(page);
+    assert.deepEqual(await main.locator("tbody tr .name .said").allTextContents(), ["notes.txt"]);
+    await visit(page, "storage");
+    await main.getByRole("link", { name: "Less than a day" }).click();
+    await settled(page);
+    assert.equal(await main.locator("tbody tr", { hasText: "notes.txt" }).count(), 1);
+    await visit(page, "storage");
+    await main.getByRole("link", { name: "default", exact: true }).click();
+    await settled(page);
+    assert.equal(await main.locator("tbody tr", { hasText: "notes.txt" }).count(), 1);
+  });
+
+  await t.test("nothing complained", () => assert.deepEqual(dashboard.complaints, []));
+});

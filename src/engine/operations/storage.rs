@@ -15,7 +15,7 @@ const ROWS_PER_PIECE: u32 = 10_000;
 /// Most pieces per run of the chore: ten million assets are read by ten runs.
 const MAX_PIECES: u32 = 100;
 /// Shortest pause between two passes.
-const MIN_PASS_PAUSE: Duration = Duration::from_secs(300);
+const MIN_PASS_PAUSE: Duration = Duration::from_secs(60);
 /// A pause is so many times as long as the pass before it, so that passes take a tenth of the time at most.
 const PAUSE_FACTOR: u32 = 10;
 

@@ -12,7 +12,7 @@ use crate::http::time_text::SortableTime;
 #[schemars(rename = "StorageReport")]
 pub(super) struct StorageReportView {
     /// Start of the pass over all assets that found these numbers, as of which ages count; null: none has ended yet, and
-    /// the lists are empty. A pass begins every few minutes, where there are many assets less often.
+    /// the lists are empty. A pass begins about once a minute, where there are many assets less often.
     measured_at: Option<SortableTime>,
     /// End of that pass.
     finished_at: Option<SortableTime>,

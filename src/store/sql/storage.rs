@@ -84,7 +84,7 @@ pub(super) async fn advance(read: &DbPool, write: &DbPool, rows: u32, now: Times
     );
     builder.push(groups(started_at)).push(" FROM asset WHERE id > ").push_bind(position);
     builder.push(" AND id <= ").push_bind(last);
-    builder.push(" AND quota_charge IS NOT NULL) AS piece GROUP BY tenant_id, family, age");
+    builder.push(" AND state <> 'awaiting' AND quota_charge IS NOT NULL) AS piece GROUP BY tenant_id, family, age");
     let sums: Vec<PieceRow> = builder.build_query_as().persistent(false).fetch_all(read).await.map_err(failed)?;
     add(write, pass, (position, last), &sums).await
 }
