@@ -100,7 +100,7 @@ async fn verify_instance(
     }
     let scope = VerifyScope { digests, sample: sample.map(|size| size as usize), tenant };
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from_stream(verification_lines(site.engine, scope))).into_response())
+    Ok((headers, Body::from_stream(verification_lines(site.engine.clone(), scope))).into_response())
 }
 
 /// The lines of a verification, which is carried on as they are read.

@@ -51,6 +51,10 @@ on_both_services! {
         transcript!(service, r#"
             > PUT /v1/admin/queues/process/concurrency {"concurrency": 8}
             < 204
+        "#);
+        // Entries of the audit trail are in the order of their time.
+        service.advance(Duration::from_millis(1));
+        transcript!(service, r#"
             > PUT /v1/admin/queues/process/concurrency {"concurrency": 1}
             < 204
             > PUT /v1/admin/queues/process/concurrency {"concurrency": 0}
