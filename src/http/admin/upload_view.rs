@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::{AssetId, TenantId, UploadId};
+use crate::domain::plan::PartNumber;
 use crate::domain::upload::UploadState;
 use crate::engine::{StoredPart, UploadDetail};
 use crate::http::time_text::SortableTime;
@@ -76,6 +77,6 @@ pub(super) fn upload_detail_view(detail: &UploadDetail) -> UploadDetailView<'_> 
         store_upload_id: upload.store_id(),
         next_check_at: upload.next_check_at.map(Into::into),
         parts: parts.iter().map(part_view).collect(),
-        next_after: next.map(|part| part.get()),
+        next_after: next.map(PartNumber::get),
     }
 }
