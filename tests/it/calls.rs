@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::processing::{TestSteps, settled, work};
 use crate::support::database::Database;
 use crate::support::faulty::{Gate, Passage};
+use crate::support::patience::eventually;
 use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::transcript;
@@ -63,16 +64,7 @@ impl Costs<'_> {
     }
 }
 
-/// Uploads by signed URLs; returns the asset of one that is ready.
-async fn upload_by_urls(service: &Service, costs: &mut Costs<'_>) -> String {
-    let put = transcript!(
-        service,
-        r#"
-        > POST /v1/uploads {"filename": "a", "size": 5, "method": "put"}
-        < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
-    "#
-    );
-    costs.note("create, one PUT");
+async fn upload_in_parts(service: &Service, costs: &mut Costs<'_>) {
     let parts = transcript!(
         service,
         r#"
@@ -111,6 +103,18 @@ async fn upload_by_urls(service: &Service, costs: &mut Costs<'_>) -> String {
         upload = upload
     );
     costs.note("complete from parts");
+}
+
+/// An asset that is ready: brought by a single PUT.
+async fn bring_by_put(service: &Service, costs: &mut Costs<'_>) -> String {
+    let put = transcript!(
+        service,
+        r#"
+        > POST /v1/uploads {"filename": "a", "size": 5, "method": "put"}
+        < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
+    "#
+    );
+    costs.note("create, one PUT");
     requests::client().put(&put["url"]).header("if-none-match", "*").body("hello").send().await.unwrap();
     transcript!(
         service,
@@ -147,8 +151,7 @@ async fn upload_by_tus(service: &Service, costs: &mut Costs<'_>) {
 }
 
 async fn read(service: &Service, asset: &str, costs: &mut Costs<'_>) {
-    for _ in 0..2 {
-        costs.skip();
+    let redirect = async || {
         transcript!(
             service,
             r#"
@@ -157,7 +160,12 @@ async fn read(service: &Service, asset: &str, costs: &mut Costs<'_>) {
         "#,
             asset = asset
         );
-    }
+    };
+    redirect().await;
+    // The first fetch of a file is told to the audit trail, in a task of its own.
+    eventually("the audit trail is told", async || costs.log.0.lock().unwrap().contains(&"commit")).await;
+    costs.skip();
+    redirect().await;
     costs.note("redirect of a download");
     transcript!(
         service,
@@ -188,7 +196,8 @@ async fn costs_on(database: Database, redirect: &[&'static str]) {
     for _ in 0..2 {
         costs.noted.clear();
         costs.skip();
-        let asset = upload_by_urls(service, &mut costs).await;
+        let asset = bring_by_put(service, &mut costs).await;
+        upload_in_parts(service, &mut costs).await;
         upload_by_tus(service, &mut costs).await;
         costs.skip();
         read(service, &asset, &mut costs).await;

@@ -276,10 +276,9 @@ impl UploadEngine {
         wish: &CreateUpload,
         transfer: Transfer,
     ) -> (Asset, Upload) {
-        let (now, patience) = (self.store.now(), self.rows.upload_timeouts());
+        let (now, patience, (size, most)) = (self.store.now(), self.rows.upload_timeouts(), wish.size.known_and_most());
         let (asset, upload) = (AssetId(self.rows.new_id()), UploadId(self.rows.new_id()));
         let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
-        let (size, most) = wish.size.known_and_most();
         let upload = Upload {
             id: upload,
             tenant: by.tenant,
