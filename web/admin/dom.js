@@ -47,6 +47,7 @@ const SHAPES = {
   policies: "M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4M9 15v4",
   audit: "M6 3h12v18l-3-2-3 2-3-2-3 2zM9 8h6m-6 4h6",
   cleanup: "M5 7h14M10 7V4h4v3m-7 0 1 13h8l1-13",
+  storage: "M5 6c0-1.7 3-3 7-3s7 1.3 7 3-3 3-7 3-7-1.3-7-3zm0 0v12c0 1.7 3 3 7 3s7-1.3 7-3V6M5 12c0 1.7 3 3 7 3s7-1.3 7-3",
   system: "M4 5h16v6H4zm0 8h16v6H4zm3-5v.01M7 16v.01",
   ready: "m5 12 5 5 9-10",
   failed: "M6 6l12 12M18 6 6 18",

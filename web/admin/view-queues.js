@@ -42,7 +42,7 @@ const CHANGEABLE = ["process", "recheck", "rescan", "deliver", "purge"];
 
 /** How many run at once, and by what. */
 function slotsText(queue, slots) {
-  if (queue.concurrency) return h("span.num", { title: "Set by an operator" }, `; ${queue.concurrency} at once in each worker, as an operator set it`);
+  if (queue.concurrency) return h("span.num", { title: "Set by an operator" }, `; ${queue.concurrency} at once in each worker`);
   const most = slots?.[SLOTS[queue.kind]];
   return most && h("span.num", { title: `Setting ${SLOTS[queue.kind]}` }, `; ${most} at once on each node`);
 }
@@ -51,14 +51,14 @@ function slotsText(queue, slots) {
 function throughput({ minutes, kind }) {
   const sum = (name) => minutes.reduce((all, minute) => all + minute[name], 0);
   const [finished, failed] = [sum("finished"), sum("failed")];
-  if (!finished && !failed) return h("p.muted.small-text", "No job ended in the last hour.");
+  if (!finished && !failed) return h("p.throughput", "No job ended in the last hour.");
   const first = Math.floor(Date.now() / 60_000) - 59;
   const values = Array.from({ length: 60 }, () => 0);
   for (const { at, finished: done } of minutes) {
     const place = Math.floor(Date.parse(at) / 60_000) - first;
     if (place >= 0 && place < 60) values[place] += done;
   }
-  return h("p.throughput.small-text", { "aria-label": `Throughput of ${kind}` }, sparkline(values),
+  return h("p.throughput", { "aria-label": `Throughput of ${kind}` }, sparkline(values),
     h("span.num", `${count(finished)} finished, ${count(failed)} failed in the last hour; at most ${count(Math.max(...values))} a minute`));
 }
 

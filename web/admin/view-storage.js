@@ -25,12 +25,11 @@ function report(app, found) {
   // An operator sees the numbers of all tenants, and so their rows.
   const all = app.rights.operator ? { tenant: "*" } : {};
   const rows = (query) => href("assets", { ...all, ...query });
-  const date = (text) => text?.slice(0, 10);
   return [
     h("p.muted", h("span.num", `${count(found.files)} files, ${bytes(found.bytes)}`), ", measured ", time(found.measured_at), "."),
     sums("By type", "Type", found, found.types, ({ type }) => (type === "other" ? "other or unknown" : h("a", { href: rows({ content_type: `${type}/*` }) }, type))),
     sums("By age", "Age", found, found.ages, ({ age, created_after: after, created_before: before }) =>
-      h("a", { href: rows({ ...(after && { created_after: date(after) }), ...(before && { created_before: date(before) }) }) }, AGES[age] ?? age)),
+      h("a", { href: rows({ ...(after && { created_after: after }), ...(before && { created_before: before }) }) }, AGES[age] ?? age)),
     app.rights.operator && sums("By tenant", "Tenant", found, found.tenants, ({ id, name }) => [
       h("a", { href: href("assets", { tenant: id }) }, name || id), " ", h("a.small-text", { href: openHref("tenant", id) }, "limits")]),
   ].filter(Boolean);

@@ -16,7 +16,7 @@ use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::append::{AppendLedger, UploadLength, max_relayed};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
-use crate::domain::clock::{Timestamp, after, random_hex};
+use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
@@ -276,7 +276,7 @@ impl UploadEngine {
         wish: &CreateUpload,
         transfer: Transfer,
     ) -> (Asset, Upload) {
-        let (now, patience, (size, most)) = (self.store.now(), self.rows.upload_timeouts(), wish.size.known_and_most());
+        let (now, patience, sizes) = (self.store.now(), self.rows.upload_timeouts(), wish.size.known_and_most());
         let (asset, upload) = (AssetId(self.rows.new_id()), UploadId(self.rows.new_id()));
         let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
         let upload = Upload {
@@ -288,7 +288,7 @@ impl UploadEngine {
             state: UploadState::Open,
             protocol: UploadProtocol::Native,
             transfer,
-            max_size: most,
+            max_size: sizes.1,
             quota_charge: None,
             reserved: None,
             drop_box: by.drop_box,
@@ -305,7 +305,27 @@ impl UploadEngine {
             expires_at,
             next_check_at: Some(after(now, patience.rescue_after).min(expires_at)),
         };
-        (awaiting_asset(asset, &by, wish, size, now), upload)
+        let asset = Asset {
+            id: asset,
+            tenant: by.tenant,
+            owner: by.key,
+            revision: 1,
+            state: AssetState::Awaiting,
+            name: wish.name.clone(),
+            size: sizes.0,
+            media_type: wish.media_type.clone(),
+            declared_sha256: wish.sha256,
+            external_id: wish.external_id.clone(),
+            metadata: wish.metadata.clone(),
+            allowed: wish.allowed.clone(),
+            partial: false,
+            quota_charge: None,
+            policy: wish.policy.clone(),
+            delete_at: None,
+            created_at: now,
+            changed_at: now,
+        };
+        (asset, upload)
     }
 
     /// The upload that this request repeats: found by its idempotency key, or the live upload with its external id.
@@ -369,30 +389,6 @@ impl UploadEngine {
         let wanted = PartSet::from_numbers(missing);
         opened.part_urls = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
         Ok(opened)
-    }
-}
-
-/// The asset of an upload that is opened at `at`. `size`: in bytes, 0 if it is not known.
-fn awaiting_asset(id: AssetId, by: &UploadCreator, wish: &CreateUpload, size: u64, at: Timestamp) -> Asset {
-    Asset {
-        id,
-        tenant: by.tenant,
-        owner: by.key,
-        revision: 1,
-        state: AssetState::Awaiting,
-        name: wish.name.clone(),
-        size,
-        media_type: wish.media_type.clone(),
-        declared_sha256: wish.sha256,
-        external_id: wish.external_id.clone(),
-        metadata: wish.metadata.clone(),
-        allowed: wish.allowed.clone(),
-        partial: false,
-        quota_charge: None,
-        policy: wish.policy.clone(),
-        delete_at: None,
-        created_at: at,
-        changed_at: at,
     }
 }
 
