@@ -65,7 +65,7 @@ function throughput({ minutes, kind }) {
 function queueCard(app, queue, slots) {
   const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
   const number = (name, value, tone, rows = name) => h("a.metric", { href: href("queues", { kind: queue.kind, state: rows }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
-  return h("section.card", { "aria-label": `Queue ${queue.kind}` },
+  return h("section.card.queue", { "aria-label": `Queue ${queue.kind}` },
     h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
     h("p.muted", MEANINGS[queue.kind], slotsText(queue, slots)),
     h("div.metrics", number("ready", queue.ready - queue.scheduled - queue.retrying), number("scheduled", queue.scheduled, null, "ready"), number("retry", queue.retrying, "warning", "ready"),
