@@ -123,6 +123,9 @@ export function jobList(app, { label, states, fixed, empty, bulk, tools }) {
   });
 }
 
+/** The service takes no longer reason. */
+const MAX_REASON_CHARACTERS = 500;
+
 const each = async (jobs, act) => {
   for (const job of jobs) await act(job);
 };
@@ -137,8 +140,12 @@ export const retryJobs = (app, jobs) => ask({
 
 export const discardJobs = (app, jobs) => ask({
   title: `Discard ${named(jobs)}?`, text: "The work is not done and never will be. Assets stay as they are.",
+  fields: [{ name: "reason", label: "Reason (optional)", maxLength: MAX_REASON_CHARACTERS, help: "Kept in the audit log and in the job's history." }],
   action: "Discard", danger: true, done: "Discarded.",
-  run: async () => { await each(jobs, (job) => app.api.send("DELETE", `/v1/admin/jobs/${job.id}`)); app.refresh(); },
+  run: async ({ reason }) => {
+    await each(jobs, (job) => app.api.send("DELETE", `/v1/admin/jobs/${job.id}`, reason ? { reason } : undefined));
+    app.refresh();
+  },
 });
 
 export const retryAllDead = (app, kind) => ask({
