@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
@@ -23,8 +24,8 @@ import sqlite3, sys
 rows = sqlite3.connect(sys.argv[1], timeout=10)
 for attempt in range(1, 9):
     rows.execute("INSERT INTO job_attempt SELECT id, ?, tenant_id, kind, subject_id, 'node-1:4711', created_at + ?, created_at + ?, ?, 'the scanner did not answer' "
-        "FROM job WHERE kind = 'process'", (attempt, 2000000 << attempt, (2000000 << attempt) + 1500000, "dead" if attempt == 8 else "failed"))
-rows.execute("UPDATE job SET state = 'dead', tries = 8, attempt = 8, last_error = 'the scanner did not answer' WHERE kind = 'process'")
+        "FROM job WHERE kind = ? AND state = 'ready'", (attempt, 2000000 << attempt, (2000000 << attempt) + 1500000, "dead" if attempt == 8 else "failed", sys.argv[2]))
+rows.execute("UPDATE job SET state = 'dead', tries = 8, attempt = 8, last_error = 'the scanner did not answer' WHERE kind = ? AND state = 'ready'", (sys.argv[2],))
 rows.commit()
 `;
 
@@ -79,8 +80,8 @@ class Dashboard {
   }
 
   /** Changes rows as time would have. */
-  change(script) {
-    return run("python3", ["-c", script, join(this.service.dir, "gantry.db")]);
+  change(script, ...more) {
+    return run("python3", ["-c", script, join(this.service.dir, "gantry.db"), ...more]);
   }
 
   /** The upload of the demo, whose part the service knows of before the time goes by. */
@@ -92,16 +93,28 @@ class Dashboard {
     await this.change(LET_STAND);
   }
 
-  /** A file whose processing was given up. */
-  async makeDeadJob() {
-    const owed = async () => (await this.api("GET", "/v1/admin/queues")).queues.find(({ kind }) => kind === "process");
-    for (let queue = await owed(); queue.ready + queue.running > 0; queue = await owed()) await new Promise((resolve) => setTimeout(resolve, 200));
-    await this.api("POST", "/v1/admin/queues/process/pause");
-    const { upload } = await this.api("POST", "/v1/uploads", { filename: "given-up.txt", size: 5 });
+  /** Sends a small file; answers with the id of its asset. */
+  async send(filename) {
+    const { upload } = await this.api("POST", "/v1/uploads", { filename, size: 5 });
     const sent = await fetch(`${this.service.url}/v1/uploads/${upload.id}/content`, { method: "PUT", headers: { authorization: `Bearer ${this.service.key}` }, body: "hello" });
     assert.ok(sent.ok);
-    await this.change(KILL_JOB);
-    await this.api("POST", "/v1/admin/queues/process/resume");
+    return upload.asset_id;
+  }
+
+  /** Gives up the jobs of a kind that `make` leads to; answers with what it made. */
+  async makeDeadJobs(kind, make) {
+    const owed = async () => (await this.api("GET", "/v1/admin/queues")).queues.find((queue) => queue.kind === kind);
+    for (let queue = await owed(); queue.ready + queue.running > 0; queue = await owed()) await new Promise((resolve) => setTimeout(resolve, 200));
+    await this.api("POST", `/v1/admin/queues/${kind}/pause`);
+    const made = await make();
+    await this.change(KILL_JOB, kind);
+    await this.api("POST", `/v1/admin/queues/${kind}/resume`);
+    return made;
+  }
+
+  /** Files whose processing was given up. */
+  makeDeadFiles(...names) {
+    return this.makeDeadJobs("process", () => Promise.all(names.map((name) => this.send(name))));
   }
 }
 
@@ -156,10 +169,10 @@ async function confirm(page, action, fields = {}) {
 const focused = (page) => page.evaluate(() => document.activeElement?.textContent?.trim());
 
 test("the dashboard", async (t) => {
-  const dashboard = await Dashboard.open(t);
+  const dashboard = await Dashboard.open(t, { GANTRY_WEBHOOKS__ALLOW_HTTP: "true", GANTRY_WEBHOOKS__ALLOW_NETWORKS: "127.0.0.0/8" });
   const { stdout } = await dashboard.demo("--assets", String(FILES));
   assert.equal(stdout.trim(), `${dashboard.service.url}/admin`);
-  await dashboard.makeDeadJob();
+  await dashboard.makeDeadFiles("given-up.txt");
   await dashboard.letStand();
   const page = await dashboard.page();
   const main = page.locator("main#main");
@@ -215,7 +228,7 @@ test("the dashboard", async (t) => {
     await main.getByRole("link", { name: /field-recording/ }).click();
     await panel.getByText("Upload opened").waitFor();
     await settled(page);
-    assert.match(await panel.innerText(), /The upload stands still: nothing has come for 30 min.*41\.9 MB of 50\.3 MB are missing/);
+    assert.match(await panel.innerText(), /The upload stands still: nothing has come for 3\d min.*41\.9 MB of 50\.3 MB are missing/);
     await screenshot(page, "stuck-upload");
     assert.deepEqual(await violations(page), []);
   });
@@ -300,6 +313,52 @@ test("the dashboard", async (t) => {
     assert.equal(entries.length, 1);
   });
 
+  await t.test("all dead letters that match are retried, and no other", async () => {
+    const files = await dashboard.makeDeadFiles("dead-1.txt", "dead-2.txt", "dead-3.txt");
+    const again = await dashboard.send("again.txt");
+    await until(async () => (await dashboard.api("GET", `/v1/assets/${again}`)).state === "ready");
+    await dashboard.makeDeadJobs("recheck", () => dashboard.api("POST", `/v1/assets/${again}/reprocess`, {}));
+    await visit(page, "dead?kind=process");
+    await until(async () => await main.locator("tbody tr").count() === 3);
+    await main.getByRole("button", { name: "Retry all that match" }).click();
+    assert.match(await page.getByRole("dialog").innerText(), /Retry every dead job of kind process\?/);
+    assert.equal(await focused(page), "Cancel");
+    await confirm(page, "Retry all");
+    await page.getByText("3 jobs are ready again.").waitFor();
+    await main.getByText("Nothing matches these filters.").waitFor();
+    await visit(page, "dead");
+    await main.locator("tbody tr", { hasText: "recheck" }).waitFor();
+    assert.equal(await main.locator("tbody tr").count(), 1);
+    await dashboard.api("POST", "/v1/admin/jobs/retry", {});
+    for (const id of [...files, again]) {
+      await until(async () => (await dashboard.api("GET", `/v1/assets/${id}`)).state === "ready");
+      await dashboard.api("DELETE", `/v1/assets/${id}`);
+    }
+  });
+
+  await t.test("dead letters are discarded with a reason, or without one", async () => {
+    const files = await dashboard.makeDeadFiles("unwanted-1.txt", "unwanted-2.txt");
+    await visit(page, "dead?kind=process");
+    await until(async () => await main.locator("tbody tr").count() === 2);
+    const bodies = [];
+    page.on("request", (request) => { if (request.method() === "DELETE") bodies.push(request.postData()); });
+    await main.getByRole("button", { name: "Discard", exact: true }).first().click();
+    assert.match(await page.getByRole("dialog").innerText(), /Discard the job process .*never will be/s);
+    assert.equal(await focused(page), "Cancel");
+    await screenshot(page, "discard");
+    assert.deepEqual(await violations(page), []);
+    await confirm(page, "Discard", { "Reason (optional)": "sent again by its sender" });
+    await until(async () => await main.locator("tbody tr").count() === 1);
+    const { entries: [entry] } = await dashboard.api("GET", "/v1/admin/audit?action=job.discard");
+    assert.deepEqual(entry.after, { reason: "sent again by its sender" });
+    await main.locator("tbody input[type=checkbox]").first().check();
+    await main.locator(".bulk").getByRole("button", { name: "Discard" }).click();
+    await confirm(page, "Discard");
+    await main.getByText("Nothing matches these filters.").waitFor();
+    assert.deepEqual(bodies, [JSON.stringify({ reason: "sent again by its sender" }), null]);
+    for (const id of files) await dashboard.api("DELETE", `/v1/assets/${id}`);
+  });
+
   await t.test("the overview tells what of the error budget is left, and which versions run", async () => {
     await visit(page, "overview");
     const budget = main.getByRole("region", { name: "Error budget" });
@@ -335,7 +394,7 @@ test("the dashboard", async (t) => {
   await t.test("uploads of all tenants tell speed, lease and tenant", async () => {
     await visit(page, "uploads?state=open&tenant=*");
     const heads = await main.locator("thead th").allInnerTexts();
-    for (const title of ["Speed", "Lease", "Tenant", "Last activity"]) assert.ok(heads.includes(title), heads.join());
+    for (const title of ["Speed", "Node, lease", "Protocol, client", "Tenant", "Last activity"]) assert.ok(heads.includes(title), heads.join());
     const sent = await fetch(`${dashboard.service.url}/tus`, { method: "POST", headers: { authorization: `Bearer ${dashboard.service.key}`, "tus-resumable": "1.0.0", "upload-length": "1000000", "upload-metadata": `filename ${btoa("slow.bin")}` } });
     let more;
     const body = new ReadableStream({ start: (controller) => { more = controller; } });
@@ -382,6 +441,30 @@ test("the dashboard", async (t) => {
     await row.getByRole("button", { name: "Run now" }).click();
     await confirm(page, "Run now");
     await until(async () => (await dashboard.api("GET", "/v1/admin/chores")).chores.find(({ name }) => name === "orphans").last_report);
+  });
+
+  await t.test("a delivery that was made is sent again", async () => {
+    const heard = [];
+    const receiver = createServer((request, response) => {
+      heard.push(request.headers["webhook-id"]);
+      response.writeHead(204).end();
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => receiver.once("listening", resolve));
+    t.after(() => receiver.close());
+    const { port } = receiver.address();
+    const { id } = await dashboard.api("POST", "/v1/webhooks", { url: `http://127.0.0.1:${port}/hook`, events: ["asset.ready"] });
+    const asset = await dashboard.send("heard.txt");
+    await until(() => heard.length === 1);
+    await visit(page, `webhooks?open=webhook:${id}`);
+    await panel.getByRole("button", { name: "Send again", exact: true }).click();
+    assert.match(await page.getByRole("dialog").innerText(), new RegExp(`Send asset.ready again\\?.*http://127.0.0.1:${port}/hook`, "s"));
+    assert.equal(await focused(page), "Cancel");
+    await confirm(page, "Send again");
+    await until(() => heard.length === 2);
+    assert.equal(heard[0], heard[1], "the receiver knows it by its id");
+    await dashboard.api("DELETE", `/v1/webhooks/${id}`);
+    await dashboard.api("DELETE", `/v1/assets/${asset}`);
+    await page.keyboard.press("Escape");
   });
 
   await t.test("a dead test of an endpoint is not offered to be sent again", async () => {

@@ -49,7 +49,7 @@ export function budgetCard(windows) {
   const head = ["Window", "Files", "Failed", "Success", "Budget"].map((title, at) => h(at > 0 && at < 4 ? "th.number" : "th", { scope: "col" }, title));
   const row = ({ name, ended, failed, used }) => h("tr", h("th", { scope: "row" }, name), h("td.number", count(ended)),
     h("td.number", failed ? h("a", { href: href("failures") }, count(failed)) : "0"), h("td.number", percent(ended - failed, ended)),
-    h("td", ended ? state(toneOf(used), wordOf(used)) : h("span.muted", "nothing ended")));
+    h("td", ended ? state(toneOf(used), wordOf(used)) : h("span.muted", "nothing counted yet")));
   return h("section.card.budget", { "aria-label": "Error budget" },
     h("header", h("h2", "Error budget"), h("span.muted", `target: ${Math.round(100 * TARGET)} % of files do not fail`)),
     h("div.scroller", { tabindex: "0", role: "group", "aria-label": "Windows of the error budget" }, h("table", h("thead", h("tr", head)), h("tbody", windows.map(row)))));

@@ -37,7 +37,7 @@ export function chart(spec) {
     axes({ times, top, y, x, format, label }), stacked ? bars({ times, series, x, y }) : lines({ series, x, y }));
   const legend = h("ul.legend", series.map(({ name, tone }) => h("li", { "data-tone": tone }, h("i"), name)));
   const tip = h("div.tip", { hidden: true });
-  const plot = h("div.plot", frame, tip, Math.max(...totals, 0) === 0 && h("p.nothing", spec.empty ?? "Nothing in this time."));
+  const plot = h("div.plot", frame, tip, Math.max(...totals, 0) === 0 && h("p.nothing", h("span", spec.empty ?? "Nothing in this time.")));
   follow({ plot, frame, tip, spec, x });
   return h("figure.chart", h("figcaption", h("h2", title), h("span.muted", unit), legend), plot, numbers(spec));
 }
@@ -48,7 +48,7 @@ function axes({ times, top, y, x, format, label }) {
     s("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
     s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, format(value))]));
   const every = Math.max(1, Math.ceil(times.length / 6));
-  const along = s("g.grid", times.map((time, at) => at % every === 0 && s("text", { x: x(at), y: HEIGHT - 6, "text-anchor": "middle" }, label(time))));
+  const along = s("g.grid", times.map((time, at) => at % every === 0 && s(at / every % 2 ? "text.seldom" : "text", { x: x(at), y: HEIGHT - 6, "text-anchor": "middle" }, label(time))));
   return [across, along];
 }
 

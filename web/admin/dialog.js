@@ -47,14 +47,14 @@ export function ask({ title, text, fields = [], action, danger, done, run }) {
 
 let fieldNumber = 0;
 
-function fieldRow({ name, label, help, kind = "text", options, required, value, rows }) {
+function fieldRow({ name, label, help, kind = "text", options, required, value, rows, maxLength }) {
   const id = `field-${++fieldNumber}`;
   if (kind === "checks") {
     const boxes = options.map((option) => h("label.check", h("input", { type: "checkbox", value: option, checked: value?.includes(option) }), option));
     const row = h("fieldset", h("legend", label), h("div.checks", boxes), help && h("p.help", help));
     return { name, row, focus: () => row.querySelector("input").focus(), read: () => [...row.querySelectorAll("input:checked")].map((box) => box.value) };
   }
-  const common = { id, name, required, "aria-describedby": help ? `${id}-help` : null, autocomplete: "off" };
+  const common = { id, name, required, maxlength: maxLength, "aria-describedby": help ? `${id}-help` : null, autocomplete: "off" };
   const input = kind === "select"
     ? h("select", common, options.map(([chosen, word]) => h("option", { value: chosen, selected: chosen === value }, word)))
     : kind === "area"

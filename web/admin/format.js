@@ -10,7 +10,8 @@ const exact = new Intl.DateTimeFormat(locale, {
 });
 const clockTime = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 const dayTime = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-const hourTime = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const hourTime = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+const weekdayTime = new Intl.DateTimeFormat(locale, { weekday: "short", hour: "numeric" });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 
 /** The reader's time zone, by name. */
@@ -57,6 +58,7 @@ export function ago(iso) {
 export const exactTime = (iso) => exact.format(new Date(iso));
 export const precise = (iso) => clockTime.format(new Date(iso));
 export const dayAndTime = (at) => dayTime.format(new Date(at));
+export const weekdayAndHour = (at) => weekdayTime.format(new Date(at));
 export const hourOfDay = (at) => hourTime.format(new Date(at));
 
 /** A time: relative, with the exact one on hover and for screen readers. */

@@ -130,7 +130,10 @@ function buildRow(spec, list, row) {
   const cells = spec.columns.map(({ title, cell, numeric, wide }, at) => {
     const content = cell(row);
     const target = at === 0 && spec.href?.(row);
-    return h(`td${numeric ? ".number" : ""}${wide ? ".wide" : ""}`, { role: "cell", "data-title": title }, target ? h("a.row-link", { href: target }, content) : content);
+    const element = h(`td${numeric ? ".number" : ""}${wide ? ".wide" : ""}`, { role: "cell", "data-title": title }, target ? h("a.row-link", { href: target }, content) : content);
+    // Where cells follow one another on a narrow page, a dash says nothing.
+    element.classList.toggle("none", ["", "–"].includes(element.textContent));
+    return element;
   });
   const actions = spec.actions && h("td.actions", { role: "cell" }, h("div", spec.actions(row)));
   const element = h("tr", { role: "row", "data-key": spec.key(row) }, box && h("td.box", { role: "cell" }, box), cells, actions);

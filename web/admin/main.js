@@ -19,7 +19,7 @@ const REFRESH_INTERVAL = 10_000;
 function askForKey(problem) {
   const input = h("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", placeholder: "gk_…", required: true, "aria-describedby": "key-help" });
   const trouble = h("div", problem && problemBox(problem));
-  const enter = h("button.primary", { type: "submit" }, "Open the dashboard");
+  const enter = h("button.primary.center", { type: "submit" }, "Open the dashboard");
   const form = h("form.key", h("h1", "Gantry dashboard"),
     h("div.field", h("label", { for: "key" }, "Your API key"), input,
       h("p.help", { id: "key-help" }, "It stays in this tab and is in no address. A key with the scope read may look; one with admin may act.")),

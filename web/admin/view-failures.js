@@ -2,7 +2,7 @@
 
 import { chart } from "./charts.js";
 import { h } from "./dom.js";
-import { count, dayAndTime, hourOfDay, shortCount, time } from "./format.js";
+import { count, dayAndTime, shortCount, weekdayAndHour, time } from "./format.js";
 import { createList } from "./list.js";
 import { emptyState } from "./pieces.js";
 import { href, openHref } from "./router.js";
@@ -48,7 +48,7 @@ async function readHours(api) {
 
 const trendChart = ({ times, series }) => chart({
   title: "Failures, two days", unit: "an hour", times, series, stacked: true, format: shortCount, least: 2,
-  label: hourOfDay, tip: (at) => `${dayAndTime(at)}, one hour`, empty: "Nothing failed in these days.",
+  label: weekdayAndHour, tip: (at) => `${dayAndTime(at)}, one hour`, empty: "Nothing failed in these days, as of a minute ago.",
 });
 
 function failureList(app) {

@@ -18,7 +18,7 @@ export function policiesView(app) {
       { title: "Types", cell: ({ rules }) => rules.content_types?.join(", ") || h("span.muted", "all") },
       { title: "Largest", numeric: true, cell: ({ rules }) => (rules.max_size ? bytes(rules.max_size) : "–") },
       { title: "Scan", cell: ({ rules }) => (rules.scan == null ? h("span.muted", "as set") : typeof rules.scan === "string" ? rules.scan : JSON.stringify(rules.scan)) },
-      { title: "Kept for", wide: true, cell: ({ rules }) => (rules.keep_for ? duration(rules.keep_for * 1000) : h("span.muted", "ever")) },
+      { title: "Kept for", wide: true, cell: ({ rules }) => (rules.keep_for ? duration(rules.keep_for * 1000) : h("span.muted", "for good")) },
       { title: "Changed", wide: true, cell: (policy) => time(policy.changed_at) },
     ],
     actions: (policy) => [

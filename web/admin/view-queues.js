@@ -65,7 +65,7 @@ function throughput({ minutes, kind }) {
 function queueCard(app, queue, slots) {
   const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
   const number = (name, value, tone, rows = name) => h("a.metric", { href: href("queues", { kind: queue.kind, state: rows }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
-  return h("section.card", { "aria-label": `Queue ${queue.kind}` },
+  return h("section.card.queue", { "aria-label": `Queue ${queue.kind}` },
     h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
     h("p.muted", MEANINGS[queue.kind], slotsText(queue, slots)),
     h("div.metrics", number("ready", queue.ready - queue.scheduled - queue.retrying), number("scheduled", queue.scheduled, null, "ready"), number("retry", queue.retrying, "warning", "ready"),
@@ -123,6 +123,9 @@ export function jobList(app, { label, states, fixed, empty, bulk, tools }) {
   });
 }
 
+/** The service takes no longer reason. */
+const MAX_REASON_CHARACTERS = 500;
+
 const each = async (jobs, act) => {
   for (const job of jobs) await act(job);
 };
@@ -137,8 +140,12 @@ export const retryJobs = (app, jobs) => ask({
 
 export const discardJobs = (app, jobs) => ask({
   title: `Discard ${named(jobs)}?`, text: "The work is not done and never will be. Assets stay as they are.",
+  fields: [{ name: "reason", label: "Reason (optional)", maxLength: MAX_REASON_CHARACTERS, help: "Kept in the audit log and in the job's history." }],
   action: "Discard", danger: true, done: "Discarded.",
-  run: async () => { await each(jobs, (job) => app.api.send("DELETE", `/v1/admin/jobs/${job.id}`)); app.refresh(); },
+  run: async ({ reason }) => {
+    await each(jobs, (job) => app.api.send("DELETE", `/v1/admin/jobs/${job.id}`, reason ? { reason } : undefined));
+    app.refresh();
+  },
 });
 
 export const retryAllDead = (app, kind) => ask({

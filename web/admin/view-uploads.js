@@ -34,14 +34,9 @@ export function uploadsView(app) {
       { title: "Size", numeric: true, cell: (upload) => bytes(upload.size) },
       { title: "Speed", numeric: true, cell: (upload) => (upload.rate ? `${bytes(upload.rate)}/s` : h("span.muted", "–")) },
       { title: "Last activity", cell: (upload) => time(upload.last_activity_at) },
-      { title: "Lease", wide: true, cell: leaseCell },
       ...(app.rights.operator ? [{ title: "Tenant", wide: true, cell: (upload) => h("a", { href: openHref("tenant", upload.tenant), title: upload.tenant }, h("code.nowrap", shortId(upload.tenant))) }] : []),
-      { title: "Protocol", wide: true, cell: (upload) => upload.protocol },
-      ...(app.rights.admin ? [
-        { title: "Client", wide: true, cell: (upload) => upload.client ?? h("span.muted", "–") },
-        { title: "Node", wide: true, cell: (upload) => (upload.node ? h("code.nowrap", upload.node) : h("span.muted", "–")) },
-      ] : []),
-      { title: "Created", wide: true, cell: (upload) => time(upload.created_at) },
+      { title: app.rights.admin ? "Protocol, client" : "Protocol", wide: true, cell: ({ protocol, client }) => twoLines(protocol, client && h("span", { title: client }, client)) },
+      { title: app.rights.admin ? "Node, lease" : "Lease", wide: true, cell: (upload) => twoLines(upload.node && h("code", upload.node), leaseOf(upload)) },
       { title: "Expires", wide: true, cell: (upload) => time(upload.expires_at) },
     ],
     actions: (upload) => (app.rights.admin && ["open", "completing"].includes(upload.state)
@@ -71,10 +66,12 @@ function withRate(upload) {
 }
 
 /** Only uploads whose bytes pass through the service have a writer with a lease. */
-function leaseCell({ leased_until: until }) {
-  if (!until) return h("span.muted", "–");
-  return h("span", Date.parse(until) > Date.now() ? "held, ends " : "ran out ", time(until));
+function leaseOf({ leased_until: until }) {
+  return until && h("span", Date.parse(until) > Date.now() ? "held, ends " : "ran out ", time(until));
 }
+
+/** What belongs together, with what is said less often beneath. */
+const twoLines = (first, second) => (first || second ? h("div.two-lines", first, second && h("span.muted", second)) : h("span.muted", "–"));
 
 function progressCell(upload) {
   if (!upload.size) return h("span.num", bytes(upload.offset));

@@ -103,8 +103,8 @@ export class Row {
     setAttribute(this.element, "part", `row row-${item.state.kind} row-${said.tone}`);
     const note = copied.get(this.id);
     setIcon(this.stateIcon, said.icon);
-    setText(this.word, note ?? said.word);
-    setFacts(this.facts, note ? [] : said.facts);
+    setText(this.word, said.word);
+    setFacts(this.facts, note ? [note] : said.facts);
     setText(this.sentence, said.sentence ?? "");
     setShown(this.sentence, Boolean(said.sentence));
     setShown(this.bar, said.bar);
