@@ -13,8 +13,7 @@ CREATE TABLE queue_concurrency (
 );
 
 -- Ends of attempts by the minute, counted in the index alone.
-CREATE INDEX job_attempt_minute ON job_attempt (ended_at, kind, outcome, tenant_id);
-DROP INDEX job_attempt_ended;
+CREATE INDEX job_attempt_minute ON job_attempt (tenant_id, ended_at, kind, outcome);
 
 -- Assets that a quota counts, beside those of each state. No asset changes between the count and the new triggers.
 LOCK TABLE asset IN SHARE ROW EXCLUSIVE MODE;
@@ -61,6 +60,6 @@ CREATE TABLE storage_sum (
     family    text   NOT NULL,                  -- image, video, audio, text, application, font, model, other
     age       text   NOT NULL,                  -- day, week, month, year, older: created less than so long ago
     files     bigint NOT NULL,                  -- without pieces of other files
-    bytes     bigint NOT NULL,                  -- sum of quota_charge
+    bytes     bigint NOT NULL,                  -- sum of quota_charge, of the same
     PRIMARY KEY (pass_id, tenant_id, family, age)
 );

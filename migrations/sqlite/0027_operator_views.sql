@@ -13,8 +13,7 @@ CREATE TABLE queue_concurrency (
 ) STRICT, WITHOUT ROWID;
 
 -- Ends of attempts by the minute, counted in the index alone.
-CREATE INDEX job_attempt_minute ON job_attempt (ended_at, kind, outcome, tenant_id);
-DROP INDEX job_attempt_ended;
+CREATE INDEX job_attempt_minute ON job_attempt (tenant_id, ended_at, kind, outcome);
 
 -- Assets that a quota counts, beside those of each state.
 ALTER TABLE asset_count ADD COLUMN charged integer NOT NULL DEFAULT 0; -- assets with a quota_charge, pieces too
@@ -54,6 +53,6 @@ CREATE TABLE storage_sum (
     family    text    NOT NULL,                 -- image, video, audio, text, application, font, model, other
     age       text    NOT NULL,                 -- day, week, month, year, older: created less than so long ago
     files     integer NOT NULL,                 -- without pieces of other files
-    bytes     integer NOT NULL,                 -- sum of quota_charge
+    bytes     integer NOT NULL,                 -- sum of quota_charge, of the same
     PRIMARY KEY (pass_id, tenant_id, family, age)
 ) STRICT, WITHOUT ROWID;

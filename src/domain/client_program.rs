@@ -3,7 +3,18 @@
 /// Longest name in characters.
 const MAX_PROGRAM_CHARS: usize = 64;
 /// Products by which browsers are told apart, the most particular first: each also names those that it imitates.
-const BROWSERS: [&str; 7] = ["Edg/", "OPR/", "SamsungBrowser/", "Firefox/", "FxiOS/", "CriOS/", "Chrome/"];
+const BROWSERS: [&str; 10] = [
+    "Edg/",
+    "EdgA/",
+    "EdgiOS/",
+    "OPR/",
+    "SamsungBrowser/",
+    "Firefox/",
+    "FxiOS/",
+    "CriOS/",
+    "HeadlessChrome/",
+    "Chrome/",
+];
 
 /// The program of a User-Agent (RFC 9110 §10.1.5): a browser with its version, or else the products without their comments.
 /// Cut at 64 characters. `None` if no product is named.

@@ -30,6 +30,7 @@ pub mod ids;
 pub mod issuer;
 pub mod job;
 pub mod job_attempt;
+pub mod json_text;
 pub mod key;
 pub mod maintenance;
 pub mod media_alias;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::asset::AssetMetadata;
 use crate::domain::checksum::ChecksumAlgorithm;
+use crate::domain::json_text::has_nul;
 use crate::engine::{Error, Result};
 
 /// Limits that are published to clients.
@@ -62,8 +63,11 @@ pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
 
 /// Checks the size of a caller's metadata.
 pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
-    let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
-    if size <= MAX_METADATA_BYTES {
+    let json = serde_json::to_vec(metadata).unwrap_or_default();
+    if has_nul(&json) {
+        return Err(Error::invalid("metadata", "must not contain the character U+0000"));
+    }
+    if json.len() <= MAX_METADATA_BYTES {
         Ok(())
     } else {
         Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))

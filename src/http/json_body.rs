@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::AppState;
 use super::json_reason::json_reason;
 use super::problem::{ProblemDetails, ProblemLimit};
+use crate::domain::json_text::has_nul;
 use crate::engine::{Error, IdempotencyKey};
 
 /// Maximum bytes of a JSON body, unless the route names another limit.
@@ -93,6 +94,10 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<AppState> for JsonBody<T
             ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive in time.")
         })??;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        if has_nul(text) {
+            let detail = "The body is invalid: text must not contain the character U+0000.".to_owned();
+            return Err(ProblemDetails::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail));
+        }
         let value = serde_json::from_slice(text).map_err(|error| {
             let code = if error.is_data() { "invalid" } else { "invalid_json" };
             ProblemDetails::new(

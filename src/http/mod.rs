@@ -17,6 +17,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -81,6 +82,8 @@ pub struct AppStateInner {
     settings: Arc<BTreeMap<String, String>>,
     /// Memory budget for the JSON bodies of all requests.
     json_budget: json_body::JsonBudget,
+    /// Held by the verification that an operator has asked this node for.
+    verifying: Arc<Semaphore>,
     /// Cancelled when the shutdown is announced: endless streams must end.
     draining: CancellationToken,
 }
@@ -111,6 +114,7 @@ impl AppState {
             settings: Arc::default(),
             failure_limit: Arc::new(failure_limit::FailureLimit::new(0)),
             json_budget: json_body::JsonBudget::new(json_body::DEFAULT_BUDGET_BYTES),
+            verifying: Arc::new(Semaphore::new(1)),
         }))
     }
 
@@ -171,6 +175,9 @@ pub fn router(site: AppState) -> Router {
 /// Policies for every route, in a single layer, because each layer costs every request.
 async fn apply_request_policies(State(site): State<AppState>, request: Request, next: Next) -> Response {
     if let Err(problem) = content_origin::refuse_ambiguous_host(&request) {
+        return problem.into_response();
+    }
+    if let Err(problem) = query::refuse_nul(request.uri()) {
         return problem.into_response();
     }
     if content_origin::is_wrong_origin(&site, &request) {

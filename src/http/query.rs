@@ -24,6 +24,17 @@ pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, 
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
 }
 
+/// Refuses an address with the character U+0000, which no name and no text has, and which PostgreSQL takes in no text.
+pub(super) fn refuse_nul(address: &http::Uri) -> Result<(), ProblemDetails> {
+    if address.path().contains("%00") {
+        return Err(Error::NotFound.into());
+    }
+    if address.query().is_some_and(|query| query.contains("%00")) {
+        return Err(Error::invalid("query", "must not contain %00").into());
+    }
+    Ok(())
+}
+
 /// The error for an unknown parameter.
 pub(super) fn unknown_parameter(name: &str) -> Error {
     Error::invalid("query", format!("this address has no parameter \"{name}\""))

@@ -105,6 +105,7 @@ const APPLIED_STEPS: &str = "SELECT version, description, CAST(extract(epoch FRO
      success, checksum FROM _sqlx_migrations ORDER BY version";
 
 /// No integrity check: PostgreSQL manages its own files.
+const REFRESH_NAME_INDEX: Option<&str> = None;
 const QUICK_CHECK: Option<&str> = None;
 const INTEGRITY_CHECK: Option<&str> = None;
 

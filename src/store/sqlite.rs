@@ -73,6 +73,8 @@ const HAS_APPLIED_STEPS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHER
 const APPLIED_STEPS: &str = "SELECT version, description, CAST(unixepoch(installed_on) * 1000000 AS integer), success, \
      checksum FROM _sqlx_migrations ORDER BY version";
 
+/// Makes a connection read anew what it remembers of the index of names.
+const REFRESH_NAME_INDEX: Option<&str> = Some("SELECT rowid FROM asset_name LIMIT 1");
 const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
 

@@ -36,9 +36,10 @@ serve() {
   exit 1
 }
 
-# run GUIDE DIR: its shell, with a file to send. A shell of its own: `set -e` counts for nothing in the condition of an `if`.
+# run GUIDE DIR: its shell, with files to send. A shell of its own: `set -e` counts for nothing in the condition of an `if`.
 run() {
   head -c 12000000 /dev/urandom >"$2/video.bin"
+  echo "a report" >"$2/report.txt"
   cat >"$2/run.sh" <<'SCRIPT'
 set -euo pipefail
 eval "$(grep -o 'export GANTRY_URL=.*' out)"

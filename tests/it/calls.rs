@@ -194,8 +194,9 @@ async fn costs_on(database: Database, redirect: &[&'static str]) {
     let gate: Arc<dyn Gate> = log.clone();
     let service = &Service::start(database, Shape { works: false, gate: Some(gate), ..Shape::default() }).await;
     let mut costs = Costs { log: &log, noted: Vec::new() };
-    // The first round warms what is cached.
-    for _ in 0..2 {
+    // The first round warms what is cached. Tasks beside the requests can only add calls: the least of some rounds counts.
+    let mut least: Vec<(&str, Vec<&str>)> = Vec::new();
+    for round in 0..6 {
         costs.noted.clear();
         costs.skip();
         let asset = bring_by_put(service, &mut costs).await;
@@ -203,10 +204,18 @@ async fn costs_on(database: Database, redirect: &[&'static str]) {
         upload_by_tus(service, &mut costs).await;
         costs.skip();
         read(service, &asset, &mut costs).await;
+        if round == 1 {
+            least.clone_from(&costs.noted);
+        }
+        for (known, now) in least.iter_mut().zip(&costs.noted) {
+            if now.1.len() < known.1.len() {
+                known.1.clone_from(&now.1);
+            }
+        }
     }
     let mut expected: Vec<_> = COSTS.iter().map(|(what, calls)| (*what, calls.to_vec())).collect();
-    expected.insert(costs.noted.len() - 3, ("redirect of a download", redirect.to_vec()));
-    assert_eq!(costs.noted, expected);
+    expected.insert(least.len() - 3, ("redirect of a download", redirect.to_vec()));
+    assert_eq!(least, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

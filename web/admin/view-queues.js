@@ -87,7 +87,12 @@ const changeConcurrency = (app, { kind, concurrency }) => ask({
   title: `How many jobs of ${kind} run at once?`, text: "Each worker takes it up within seconds. Jobs that run already are finished.",
   fields: [{ name: "jobs", label: "At once in each worker", value: concurrency ?? "", help: "1 to 256. Empty: as many as the worker's setting says." }],
   action: "Change", done: "Workers take it up within seconds.",
-  run: async ({ jobs }) => { await app.api.send("PUT", `/v1/admin/queues/${kind}/concurrency`, { concurrency: jobs === "" ? null : Number(jobs) }); app.refresh(); },
+  run: async ({ jobs }) => {
+    const text = String(jobs).trim();
+    // What is no number is refused by the service, and not taken for "as many as the setting says".
+    await app.api.send("PUT", `/v1/admin/queues/${kind}/concurrency`, { concurrency: text === "" ? null : /^\d+$/.test(text) ? Number(text) : text });
+    app.refresh();
+  },
 });
 
 const KINDS = ["process", "recheck", "rescan", "deliver", "purge", "erase"];

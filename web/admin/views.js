@@ -26,7 +26,7 @@ export const VIEWS = [
   { id: "quarantine", title: "Quarantine", icon: "quarantine", group: "Files", needs: "read", render: quarantineView,
     about: "Rejected assets. Their bytes are kept for the quarantine time of their policy, and reach nobody unless you release them." },
   { id: "storage", title: "Storage", icon: "storage", group: "Files", needs: "read", render: storageView,
-    about: "What takes up space, as the last pass over all assets found it. Each number leads to its rows." },
+    about: "What takes up space, as the last pass over all assets found it. Each row leads to its files." },
   { id: "failures", title: "Failures", icon: "failures", group: "Files", needs: "read", render: failuresView,
     about: "What went wrong, grouped by its code. Each number leads to its rows." },
   { id: "queues", title: "Queues", icon: "queues", group: "Work", needs: "admin", render: queuesView },

@@ -8,7 +8,7 @@ use super::table::{field, print_line};
 use crate::client::error::Result;
 
 pub(super) const HELP: &str = "\
-The figures are those of the node that answers, since its start or the last --reset. The key needs the scope admin and
+The figures are those of the node that answers: times since its start or the last --reset, caches since its start. The key needs the scope admin and
 belongs to the tenant `default`.
 
 Examples:

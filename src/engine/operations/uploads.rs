@@ -37,7 +37,10 @@ impl OperationEngine {
         id: UploadId,
         after: Option<PartNumber>,
     ) -> Result<UploadDetail> {
-        let upload = self.load_administered_upload(actor, id).await?;
+        let mut upload = self.load_administered_upload(actor, id).await?;
+        if self.tenants.require_operator(actor).await.is_err() {
+            upload.node = None;
+        }
         let store_id = upload.store_id().filter(|_| upload.state.is_live());
         let Some(store_id) = store_id else { return Ok(UploadDetail { upload, parts: Vec::new(), next: None }) };
         match self.blobs.list_parts(&upload.key, store_id, after).await {

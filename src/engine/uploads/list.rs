@@ -6,7 +6,7 @@ use super::UploadEngine;
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::ids::{AssetId, KeyId, UploadId};
-use crate::domain::upload::{UploadProtocol, UploadState};
+use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 use crate::engine::Result;
 use crate::engine::limits::check_page_limit;
 use crate::store::{UploadPage, UploadQuery};
@@ -54,10 +54,12 @@ impl UploadEngine {
             limit: list.limit,
         };
         let mut page = self.store.list_uploads(&query).await?;
-        if may_ask(actor, Action::Administer).is_err() {
-            for entry in &mut page.uploads {
-                (entry.upload.node, entry.upload.client) = (None, None);
-            }
+        // Clients are told to administrators of the tenant, processes to operators alone, as their list is.
+        let (administers, operates) =
+            (may_ask(actor, Action::Administer).is_ok(), self.tenants.require_operator(actor).await.is_ok());
+        for Upload { node, client, .. } in page.uploads.iter_mut().map(|entry| &mut entry.upload) {
+            *node = node.take().filter(|_| operates);
+            *client = client.take().filter(|_| administers);
         }
         Ok(page)
     }

@@ -24,7 +24,7 @@ struct CallTimesListView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CallTimes")]
 struct CallTimesView {
-    /// `route`: requests. `engine`: verbs and jobs. `database` and `store`: calls of the database and of the object store.
+    /// `route`: requests. `engine`: verbs and jobs. `database` and `store`: calls of the database and of the S3 store; reads within an embedded store are none.
     #[schemars(extend("enum" = CallKind::ALL.map(CallKind::name)))]
     kind: &'static str,
     /// Method and template of a route, or a function's name.
@@ -116,7 +116,7 @@ pub(super) fn routes() -> ApiRoutes {
             reset.empty_response(204, "What was called before counts no longer."),
         )
         .get("/v1/admin/caches", list_caches, caches.json_response::<CacheListView>(200))
-        .delete("/v1/admin/caches", clear_caches, clear.empty_response(204, "Nothing is cached."))
+        .delete("/v1/admin/caches", clear_caches, clear.empty_response(204, "Rows are read anew."))
 }
 
 async fn list_call_times(

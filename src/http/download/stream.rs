@@ -44,8 +44,8 @@ fn validators(download: &OpenedDownload) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, header_value(&format!("\"{}\"", download.etag)));
     headers.insert(header::LAST_MODIFIED, header_value(&http_date(download.modified)));
-    // A link can be revoked and an asset deleted, so caches, also those of browsers, revalidate every time unless the
-    // policy allows otherwise.
+    // An asset can be deleted and its content replaced, so caches, also those of browsers, revalidate every time unless
+    // the policy allows otherwise.
     let kept =
         download.public.map_or_else(|| "private, no-cache, no-transform".to_owned(), |rule| rule.cache_control());
     headers.insert(header::CACHE_CONTROL, header_value(&kept));

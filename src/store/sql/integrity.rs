@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::failed;
 use super::failure::{DatabaseTrouble, trouble};
-use super::{DbPool, INTEGRITY_CHECK, QUICK_CHECK};
+use super::{DbPool, INTEGRITY_CHECK, QUICK_CHECK, REFRESH_NAME_INDEX};
 use crate::domain::reason::FailureCause;
 use crate::store::{Result, StoreError};
 
@@ -87,10 +87,22 @@ impl IntegrityCheck {
 
 async fn find_damage(pool: &DbPool, statement: Option<&'static str>) -> Result<Option<String>> {
     let Some(statement) = statement else { return Ok(None) };
-    match sqlx::query_scalar::<_, String>(statement).fetch_all(pool).await {
+    match run_in_transaction(pool, statement).await {
         Ok(lines) if lines == ["ok"] => Ok(None),
         Ok(lines) => Ok(Some(lines.join("; "))),
         Err(error) if trouble(&error) == Some(DatabaseTrouble::Malformed) => Ok(Some(error.to_string())),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// The lines of a check. In a transaction that has read the index of names before: the check compares it with what this
+/// connection remembers of it, and reports damage if another connection has written to it since (SQLite 3.51, FTS5).
+async fn run_in_transaction(pool: &DbPool, statement: &'static str) -> sqlx::Result<Vec<String>> {
+    let mut tx = pool.begin_with("BEGIN").await?;
+    if let Some(refresh) = REFRESH_NAME_INDEX {
+        sqlx::query(refresh).fetch_optional(&mut *tx).await?;
+    }
+    let lines = sqlx::query_scalar(statement).fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(lines)
 }

@@ -10,8 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     APPLIED_STEPS, BEGIN, CLAIM, COUNT_NAMES, Db, ERASE_SIDE_ROWS, GROUP_EVERYTHING, HAS_APPLIED_STEPS, INDEX_NAMES,
-    INTEGRITY_CHECK, LEASE_REQUESTS, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK, SETTLE_TOTALS,
-    class_of, is_stale_plan, trouble_of,
+    INTEGRITY_CHECK, LEASE_REQUESTS, LOCK_QUOTA, MANY_PROCESSES, NAME_KEY, NAMES_OWED, NOW, QUICK_CHECK,
+    REFRESH_NAME_INDEX, SETTLE_TOTALS, class_of, is_stale_plan, trouble_of,
 };
 use crate::domain::reason::FailureCause;
 use crate::metrics::timing;

@@ -79,12 +79,12 @@ pub(super) async fn advance(read: &DbPool, write: &DbPool, rows: u32, now: Times
     .map_err(failed)?;
     let Some(last) = last else { return finish(write, pass, position, now).await.map(|()| false) };
     let mut builder = QueryBuilder::<Db>::new(
-        "SELECT tenant_id, family, age, CAST(sum(1 - partial) AS bigint), CAST(sum(quota_charge) AS bigint) \
-         FROM (SELECT tenant_id, partial, quota_charge, ",
+        "SELECT tenant_id, family, age, CAST(count(*) AS bigint), CAST(sum(quota_charge) AS bigint) \
+         FROM (SELECT tenant_id, quota_charge, ",
     );
     builder.push(groups(started_at)).push(" FROM asset WHERE id > ").push_bind(position);
     builder.push(" AND id <= ").push_bind(last);
-    builder.push(" AND state <> 'awaiting' AND quota_charge IS NOT NULL) AS piece GROUP BY tenant_id, family, age");
+    builder.push(" AND state <> 'awaiting' AND partial = 0 AND quota_charge IS NOT NULL) AS piece GROUP BY tenant_id, family, age");
     let sums: Vec<PieceRow> = builder.build_query_as().persistent(false).fetch_all(read).await.map_err(failed)?;
     add(write, pass, (position, last), &sums).await
 }
@@ -154,7 +154,8 @@ pub(super) async fn measure(pool: &DbPool, tenant: Option<TenantId>) -> Result<O
         sums: sums.into_iter().map(|(family, age, files, bytes)| (family, age, sum_of(files, bytes))).collect(),
         tenants: tenants
             .into_iter()
-            .map(|(tenant, name, files, bytes)| (TenantId(tenant), name.unwrap_or_default(), sum_of(files, bytes)))
+            // A tenant that was deleted since has no name.
+            .filter_map(|(tenant, name, files, bytes)| Some((TenantId(tenant), name?, sum_of(files, bytes))))
             .collect(),
     }))
 }

@@ -69,6 +69,16 @@ on_both_services! {
         assert!(service.engine.operations().verify(&scope, &mut Found::default()).await.is_err());
     }
 
+    async fn searches_beside_a_verification_are_no_damage(service, idle()) {
+        // Each connection remembers what it last read of the index of names.
+        for round in 0..12 {
+            bring(service, &format!("report {round}.txt"), "hello").await;
+            let list = requests::client().get(format!("{}/v1/assets?name=report", service.base)).bearer_auth(&service.admin);
+            assert_eq!(list.send().await.unwrap().status(), 200);
+            assert_eq!(verify(service, false).await.1, []);
+        }
+    }
+
     async fn another_s3_server_is_verified_likewise(service, on_seaweedfs()) {
         let assets = [bring(service, "a.bin", noise(70_000, 1)).await, bring(service, "b.bin", noise(70_000, 2)).await];
         let working = work(service, TestSteps::default());

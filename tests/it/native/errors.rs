@@ -144,6 +144,32 @@ on_both_services! {
         "#);
     }
 
+    async fn a_nul_in_a_text_is_refused(service) {
+        let client = requests::client();
+        let nul = serde_json::json!({ "reason": "a\u{0}b" }).to_string();
+        let named = serde_json::json!({ "filename": "a", "size": 1, "metadata": { "k": ["\u{0}"] } }).to_string();
+        let id = "01890000-0000-7000-8000-000000000000";
+        for (method, path, body) in [
+            ("DELETE", format!("/v1/admin/jobs/{id}"), &nul[..]),
+            ("POST", format!("/v1/admin/assets/{id}/release"), &nul),
+            ("POST", "/v1/uploads".to_owned(), &named),
+            ("PUT", "/v1/policies/a".to_owned(), r#"{"name_pattern": "\u0000"}"#),
+            ("GET", "/v1/assets?content_type=a%00/*".to_owned(), ""),
+            ("GET", "/v1/assets?name=a%00".to_owned(), ""),
+            ("GET", "/v1/admin/audit?actor=a%00".to_owned(), ""),
+        ] {
+            let request = client.request(method.parse().unwrap(), format!("{}{path}", service.base));
+            let answer = request.bearer_auth(&service.admin).body(body.to_owned()).send().await.unwrap();
+            assert_eq!(answer.status(), 422, "{method} {path}");
+            assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["code"], "invalid", "{method} {path}");
+        }
+        let policy = client.get(format!("{}/v1/policies/a%00", service.base)).bearer_auth(&service.admin);
+        assert_eq!(policy.send().await.unwrap().status(), 404);
+        let tus = client.post(format!("{}/tus", service.base)).bearer_auth(&service.admin).header("tus-resumable", "1.0.0");
+        let tus = tus.header("upload-length", "1").header("upload-metadata", "k AA==").send().await.unwrap();
+        assert!(tus.status().is_client_error(), "{}", tus.status());
+    }
+
     async fn every_problem_says_which_request(service) {
         transcript!(service, r#"
             > GET /v1/assets/nonsense

@@ -53,15 +53,14 @@ impl OperationEngine {
 
     /// Looks for objects and multipart uploads that no row names.
     pub(super) async fn verify_bucket(&self, run: &mut VerifyRun<'_>) -> Result<()> {
-        let mut orphans = Vec::new();
-        match self.scan_orphans(false, |orphan| orphans.push(of_orphan(orphan))).await {
+        let scanned = self.scan_orphans(false, |orphan| run.tell(&of_orphan(orphan))).await;
+        match scanned {
             Ok(scanned) => run.report.objects = scanned.objects,
             Err(Error::Taken(why)) => {
-                orphans.push(VerifyInconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()));
+                run.tell(&VerifyInconsistency::of_instance(InconsistencyKind::Bucket, why.to_owned()));
             }
             Err(other) => return Err(other),
         }
-        orphans.iter().for_each(|orphan| run.tell(orphan));
         Ok(())
     }
 }
