@@ -177,9 +177,6 @@ async fn apply_request_policies(State(site): State<AppState>, request: Request, 
     if let Err(problem) = content_origin::refuse_ambiguous_host(&request) {
         return problem.into_response();
     }
-    if let Err(problem) = query::refuse_nul(request.uri()) {
-        return problem.into_response();
-    }
     if content_origin::is_wrong_origin(&site, &request) {
         return problem::route_not_found().await.into_response();
     }

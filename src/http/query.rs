@@ -19,20 +19,11 @@ use crate::engine::Error;
 /// Default number of entries of a page.
 pub(super) const DEFAULT_PAGE_LIMIT: u32 = 100;
 
-/// The parameters, in the order in which they were sent.
+/// The parameters, in the order in which they were sent. The character U+0000, which no stored text has and which
+/// PostgreSQL takes in no text, becomes the one for what cannot be read.
 pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
-}
-
-/// Refuses an address with the character U+0000, which no name and no text has, and which PostgreSQL takes in no text.
-pub(super) fn refuse_nul(address: &http::Uri) -> Result<(), ProblemDetails> {
-    if address.path().contains("%00") {
-        return Err(Error::NotFound.into());
-    }
-    if address.query().is_some_and(|query| query.contains("%00")) {
-        return Err(Error::invalid("query", "must not contain %00").into());
-    }
-    Ok(())
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned();
+    pairs.map(|(name, value)| (name, value.replace('\0', "\u{FFFD}")))
 }
 
 /// The error for an unknown parameter.

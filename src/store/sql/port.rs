@@ -61,6 +61,10 @@ impl Store for SqlStore {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn find_tenant_by_name(&self, name: &str) -> Result<Option<Tenant>> {
+        // PostgreSQL refuses it in text, and no name has it.
+        if name.contains('\0') {
+            return Ok(None);
+        }
         let query = sqlx::query_as::<_, TenantRow>("SELECT * FROM tenant WHERE name = $1").bind(name);
         Ok(query.fetch_optional(&self.read).await.map_err(failed)?.map(Tenant::from))
     }
