@@ -13,7 +13,7 @@ use crate::metrics::{self, call_times};
 #[cfg(feature = "otlp")]
 use crate::traces;
 
-/// Standard error, whose failure stops nobody: a line that it does not take is counted, and the caller goes on.
+/// Writer of log lines to standard error. A line that standard error does not take is counted, and the caller goes on.
 struct LogOutput;
 
 impl Write for LogOutput {

@@ -61,7 +61,7 @@ pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
 
-/// Checks the size of a caller's metadata.
+/// Checks the size of a caller's metadata, and that the database can store its texts.
 pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
     let json = serde_json::to_vec(metadata).unwrap_or_default();
     if has_nul(&json) {

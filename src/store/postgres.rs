@@ -104,7 +104,7 @@ const HAS_APPLIED_STEPS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT N
 const APPLIED_STEPS: &str = "SELECT version, description, CAST(extract(epoch FROM installed_on) * 1000000 AS bigint), \
      success, checksum FROM _sqlx_migrations ORDER BY version";
 
-/// No integrity check: PostgreSQL manages its own files.
+/// No index of names apart from the table, and no integrity check: PostgreSQL manages its own files.
 const REFRESH_NAME_INDEX: Option<&str> = None;
 const QUICK_CHECK: Option<&str> = None;
 const INTEGRITY_CHECK: Option<&str> = None;

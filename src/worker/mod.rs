@@ -35,7 +35,7 @@ pub use processors::clamd;
 pub use processors::{
     HandoffStep, IncompleteScanAction, MediaStep, ProcessingPipeline, ScanStep, ScannerSettings, Steps,
 };
-use slots::Slots;
+use slots::JobSlots;
 pub use webhooks::WebhookSender;
 
 /// Settings of a worker.
@@ -122,7 +122,7 @@ impl JobWorker {
     }
 
     async fn run_jobs(&self, shutdown: &CancellationToken) {
-        let places = Arc::new(Slots::new(&self.settings, self.sender.is_some()));
+        let places = Arc::new(JobSlots::new(&self.settings, self.sender.is_some()));
         let jobs = TaskTracker::new();
         let mut concurrency_read_at = None;
         while !shutdown.is_cancelled() {
@@ -143,7 +143,7 @@ impl JobWorker {
     }
 
     /// Claims as many due jobs as there are free slots and starts them. Returns how many.
-    async fn claim_due_jobs(&self, places: &Arc<Slots>, jobs: &TaskTracker) -> usize {
+    async fn claim_due_jobs(&self, places: &Arc<JobSlots>, jobs: &TaskTracker) -> usize {
         let due = match self.store.list_due_kinds(&places.free_kinds()).await {
             Ok(due) => due,
             Err(error) => {
@@ -158,7 +158,7 @@ impl JobWorker {
         claimed
     }
 
-    async fn claim_kind(&self, kind: JobKind, places: &Arc<Slots>, jobs: &TaskTracker) -> usize {
+    async fn claim_kind(&self, kind: JobKind, places: &Arc<JobSlots>, jobs: &TaskTracker) -> usize {
         let free = places.acquire_free(kind);
         let most = u32::try_from(free.len()).unwrap_or(u32::MAX);
         let claimed = match self.store.claim_jobs(kind, self.lease_duration(kind), most).await {

@@ -19,7 +19,7 @@ use crate::domain::reason::chain;
 const CONCURRENCY_READ_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Slots per kind of job, and a wake-up when a slot is freed.
-pub(super) struct Slots {
+pub(super) struct JobSlots {
     by_kind: HashMap<JobKind, Arc<KindSlots>>,
     pub(super) slot_freed: Notify,
 }
@@ -51,7 +51,7 @@ impl KindSlots {
     }
 }
 
-impl Slots {
+impl JobSlots {
     /// The slots by the settings; a kind without any is not worked on. `sends`: this worker sends webhooks.
     pub(super) fn new(settings: &WorkerSettings, sends: bool) -> Self {
         let of = JobKind::ALL.into_iter().filter_map(|kind| {
@@ -108,7 +108,7 @@ impl Slots {
 
 impl JobWorker {
     /// Reads what operators have set if that was not done for a while. A failure keeps what was read before.
-    pub(super) async fn refresh_concurrency(&self, slots: &Slots, read_at: &mut Option<Instant>) {
+    pub(super) async fn refresh_concurrency(&self, slots: &JobSlots, read_at: &mut Option<Instant>) {
         if read_at.is_some_and(|at| at.elapsed() < CONCURRENCY_READ_INTERVAL) {
             return;
         }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn an_operator_changes_how_many_run_at_once() {
         let settings = WorkerSettings { concurrency: 2, ..WorkerSettings::default() };
-        let slots = Slots::new(&settings, false);
+        let slots = JobSlots::new(&settings, false);
         let mut running = slots.acquire_free(JobKind::Process);
         assert!(running.len() == 2 && slots.acquire_free(JobKind::Process).is_empty());
         slots.apply(&[set(JobKind::Process, 3)]);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_this_worker_does_not_do_is_not_begun() {
-        let slots = Slots::new(&WorkerSettings::default(), false);
+        let slots = JobSlots::new(&WorkerSettings::default(), false);
         slots.apply(&[set(JobKind::Deliver, 5), set(JobKind::Erase, 5)]);
         assert!(slots.acquire_free(JobKind::Deliver).is_empty());
         assert_eq!(slots.acquire_free(JobKind::Erase).len(), 1);

@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::server_args::ServerArgs;
 use super::table::{field, print_line};
 use crate::client::error::Result;
+use crate::metrics::call_times::CallKind;
 
 pub(super) const HELP: &str = "\
-The figures are those of the node that answers: times since its start or the last --reset, caches since its start. The key needs the scope admin and
-belongs to the tenant `default`.
+The figures are those of the node that answers: times since its start or the last --reset, caches since its
+start. The key needs the scope admin and belongs to the tenant `default`.
 
 Examples:
   gantry stats                       # routes, verbs, calls of database and store, caches
@@ -21,7 +22,7 @@ Examples:
 #[derive(Args)]
 pub(in crate::cli) struct StatsArgs {
     /// Only of this kind: route, engine, database or store.
-    #[arg(long, value_parser = ["route", "engine", "database", "store"])]
+    #[arg(long, value_parser = CallKind::ALL.map(CallKind::name))]
     kind: Option<String>,
     /// Maximum number of lines of a kind.
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -55,7 +56,7 @@ impl StatsArgs {
     }
 
     fn print_calls(&self, times: &Value) -> Result<()> {
-        for kind in ["route", "engine", "database", "store"] {
+        for kind in CallKind::ALL.map(CallKind::name) {
             if self.kind.as_ref().is_some_and(|only| only != kind) {
                 continue;
             }

@@ -36,7 +36,7 @@ pub struct ListUploads {
 
 impl UploadEngine {
     /// A page of uploads, newest first. The store is not asked: what it has may be more than the rows say. Only
-    /// administrators see the process that serves an upload and the program of its client.
+    /// operators see the process that serves an upload, and only administrators the program of its client.
     #[tracing::instrument(skip_all)]
     pub async fn list_uploads(&self, actor: &Actor, list: ListUploads) -> Result<UploadPage> {
         may_ask(actor, Action::ListAssets)?;
@@ -54,7 +54,7 @@ impl UploadEngine {
             limit: list.limit,
         };
         let mut page = self.store.list_uploads(&query).await?;
-        // Clients are told to administrators of the tenant, processes to operators alone, as their list is.
+        // As the list of processes is for operators alone.
         let (administers, operates) =
             (may_ask(actor, Action::Administer).is_ok(), self.tenants.require_operator(actor).await.is_ok());
         for Upload { node, client, .. } in page.uploads.iter_mut().map(|entry| &mut entry.upload) {

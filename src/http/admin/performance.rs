@@ -24,7 +24,8 @@ struct CallTimesListView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CallTimes")]
 struct CallTimesView {
-    /// `route`: requests. `engine`: verbs and jobs. `database` and `store`: calls of the database and of the S3 store; reads within an embedded store are none.
+    /// `route`: requests. `engine`: verbs and jobs. `database` and `store`: calls of the database and of the S3 store;
+    /// reads within an embedded store are none.
     #[schemars(extend("enum" = CallKind::ALL.map(CallKind::name)))]
     kind: &'static str,
     /// Method and template of a route, or a function's name.

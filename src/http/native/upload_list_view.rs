@@ -68,7 +68,7 @@ struct UploadEntryView {
     /// Time at which the upload expires unless it is complete.
     expires_at: SortableTime,
     /// Process that opened the upload, or that last began to append to it or to complete it: host and process. Shown
-    /// to administrators only.
+    /// to operators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"node-1:4711")]
     node: Option<String>,

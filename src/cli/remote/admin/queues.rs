@@ -34,7 +34,7 @@ enum QueueCommand {
         queue: QueueArgs,
         /// Jobs at once, or `default` for what the settings of workers say.
         #[arg(value_name = "N", value_parser = parse_concurrency)]
-        jobs: Concurrency,
+        jobs: ConcurrencyArg,
     },
 }
 
@@ -48,14 +48,14 @@ struct QueueArgs {
 
 /// Number of jobs at once; `None`: by the settings.
 #[derive(Clone, Copy)]
-struct Concurrency(Option<u32>);
+struct ConcurrencyArg(Option<u32>);
 
-fn parse_concurrency(text: &str) -> std::result::Result<Concurrency, String> {
+fn parse_concurrency(text: &str) -> std::result::Result<ConcurrencyArg, String> {
     if text == BY_SETTING {
-        return Ok(Concurrency(None));
+        return Ok(ConcurrencyArg(None));
     }
     let jobs = text.parse().map_err(|_| format!("must be a number or `{BY_SETTING}`"))?;
-    Ok(Concurrency(Some(jobs)))
+    Ok(ConcurrencyArg(Some(jobs)))
 }
 
 impl QueuesArgs {
@@ -64,7 +64,7 @@ impl QueuesArgs {
             None => print_queues(&self.server).await,
             Some(QueueCommand::Pause(queue)) => queue.pause(true).await,
             Some(QueueCommand::Resume(queue)) => queue.pause(false).await,
-            Some(QueueCommand::Concurrency { queue, jobs: Concurrency(jobs) }) => {
+            Some(QueueCommand::Concurrency { queue, jobs: ConcurrencyArg(jobs) }) => {
                 let (api, reporter) = queue.server.connect_for_requests()?;
                 api.set_queue_concurrency(&queue.kind, jobs, &reporter).await
             }
